@@ -1,0 +1,56 @@
+"""Lists of contexts from text: "cpu(0-1)", "gpu(0-3)", "cpu(0),gpu(0)", "0,1,2"."""
+from __future__ import annotations
+
+import re
+from typing import List
+
+import mxnet as mx
+
+_NAMED = re.compile(r"(cpu|gpu)\(\s*(\d+)\s*(?:-\s*(\d+)\s*)?\)")
+_BARE = re.compile(r"\d+")
+
+
+def parse_contexts(text: str) -> List[mx.Context]:
+    """Turn text into contexts.
+
+    Parameters
+    ----------
+    text : str
+        Parts separated by commas: ``cpu(I)``, ``gpu(I)``, ranges ``gpu(I-J)`` with both ends included, or bare
+        numbers as gluonnlp's ``--gpus`` takes them, which are GPUs.
+
+    Returns
+    -------
+    list of mx.Context
+        In the order of the text.
+
+    Raises
+    ------
+    ValueError
+        If a part cannot be read, a context is named twice, or a GPU is not there.
+    """
+    contexts: List[mx.Context] = []
+    for part in (part.strip() for part in text.split(",")):
+        contexts += _parse_part(part, text)
+    twice = sorted({str(c) for c in contexts if contexts.count(c) > 1})
+    if twice:
+        raise ValueError(f"contexts {text!r} name {', '.join(twice)} more than once; name each context once")
+    wanted = [c.device_id for c in contexts if c.device_type == "gpu"]
+    there = mx.context.num_gpus() if wanted else 0
+    if wanted and max(wanted) >= there:
+        raise ValueError(f"contexts {text!r} need gpu({max(wanted)}), but MXNet sees {there} GPUs here; "
+                         "use GPUs that are there, or CPU contexts such as \"cpu(0-1)\"")
+    return contexts
+
+
+def _parse_part(part: str, text: str) -> List[mx.Context]:
+    named = _NAMED.fullmatch(part)
+    if named:
+        kind, first, last = named.group(1), int(named.group(2)), int(named.group(3) or named.group(2))
+        if last < first:
+            raise ValueError(f"contexts {text!r}: the range {part!r} runs backwards; write {kind}({last}-{first})")
+        return [mx.Context(kind, i) for i in range(first, last + 1)]
+    if _BARE.fullmatch(part):
+        return [mx.gpu(int(part))]
+    raise ValueError(f"contexts {text!r}: cannot read {part!r}; write, for example, \"cpu(0-1)\", \"gpu(0-3)\" or "
+                     "\"0,1\"")

@@ -1,0 +1,182 @@
+"""Batches of sentence pairs of similar length, in an order that is a function of seed and epoch."""
+from __future__ import annotations
+
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from gluonnlp.data import FixedBucketSampler, batchify
+
+from .subwords import BOS_ID, EOS_ID, PAD_ID
+
+__all__ = ["Batch", "BatchLoader", "SourceLoader"]
+
+
+class Batch(NamedTuple):
+    """N sentence pairs, padded to common lengths S and T; longest source first. All arrays int32 on the CPU.
+
+    Every array is new, so a batch may be given to a recorded graph as it is. The two counts are Python
+    numbers known without waiting for any array.
+    """
+
+    src: mx.nd.NDArray      # (N, S) source ids, each sentence ending with EOS_ID, then PAD_ID
+    src_len: mx.nd.NDArray  # (N,)   lengths with the EOS_ID
+    tgt_in: mx.nd.NDArray   # (N, T) what the decoder reads: BOS_ID and the target ids
+    tgt_out: mx.nd.NDArray  # (N, T) what it is to say: the target ids and EOS_ID
+    tgt_len: mx.nd.NDArray  # (N,)   lengths of either
+    num_tokens: int         # target positions without padding
+    num_words: int          # source and target positions without padding
+
+
+class BatchLoader:
+    """Cuts sentence pairs into batches with little padding, differently in each epoch.
+
+    gluonnlp's FixedBucketSampler leaves one incomplete batch in every bucket, down to a single sentence whose
+    gradient then weighs as much as a full batch's. So the buckets it gets are not ranges of lengths, which
+    hold any number of pairs, but neighbours in the order of lengths in whole multiples of `batch_size`: at
+    most one batch of an epoch is smaller.
+
+    Parameters
+    ----------
+    pairs : list of (list of int, list of int)
+        Source and target ids without begin or end marks.
+    batch_size : int
+        Sentence pairs a batch.
+    num_buckets : int
+        Upper bound of the number of buckets: more mean less padding and less mixing.
+    seed : int
+        Seed of the shuffling, at least 0.
+    shuffle : bool
+        False gives the same batches in every epoch, long ones first.
+
+    Raises
+    ------
+    ValueError
+        If there are no pairs, or a size is not positive.
+    """
+
+    def __init__(self, pairs: Sequence[Tuple[List[int], List[int]]], batch_size: int,
+                 num_buckets: int = 100, seed: int = 0, shuffle: bool = True) -> None:
+        if not pairs:
+            raise ValueError("no sentence pairs to make batches of")
+        if batch_size < 1 or num_buckets < 1:
+            raise ValueError(f"batch_size={batch_size} and num_buckets={num_buckets} must be at least 1")
+        self._src = [np.array(src + [EOS_ID], dtype=np.int32) for src, _ in pairs]
+        self._tgt = [np.array([BOS_ID] + tgt + [EOS_ID], dtype=np.int32) for _, tgt in pairs]
+        self._lengths = np.array([(len(src) + 1, len(tgt) + 1) for src, tgt in pairs], dtype=np.int32)
+        self._batch_size = batch_size
+        self._num_buckets = num_buckets
+        self._seed = seed
+        self._shuffle = shuffle
+        self._pad = batchify.Tuple(batchify.Pad(pad_val=PAD_ID, dtype="int32"),
+                                   batchify.Pad(pad_val=PAD_ID, dtype="int32"),
+                                   batchify.Pad(pad_val=PAD_ID, dtype="int32"),
+                                   batchify.Stack(dtype="int32"), batchify.Stack(dtype="int32"))
+
+    def __len__(self) -> int:
+        """Number of batches of an epoch, the same for all."""
+        return -(-len(self._src) // self._batch_size)
+
+    @property
+    def padding_share(self) -> float:
+        """Share of the source and target positions of epoch 0 that are padding, from 0 to 1."""
+        positions = sum(len(batch) * int(self._lengths[batch].max(axis=0).sum()) for batch in self._plan(0))
+        return 1.0 - int(self._lengths.sum()) / positions
+
+    def epoch(self, k: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch; nothing that was iterated before changes them.
+
+        Parameters
+        ----------
+        k : int
+            Number of the epoch, from 0.
+        start : int
+            Batches to leave out at the beginning: where to go on after an interruption.
+
+        Yields
+        ------
+        Batch
+        """
+        for indices in self._plan(k)[start:]:
+            yield self._make(indices)
+
+    def _plan(self, k: int) -> List[List[int]]:
+        # FixedBucketSampler shuffles itself in place and with numpy's global generator: hence a new one for
+        # each epoch, and a generator that is put back as it was.
+        state = np.random.get_state()
+        np.random.seed([self._seed, k if self._shuffle else 0])
+        try:
+            buckets = self._assign_buckets()
+            sampler = FixedBucketSampler(buckets.tolist(), self._batch_size, num_buckets=None,
+                                         bucket_keys=list(range(1, int(buckets.max()) + 1)),
+                                         shuffle=self._shuffle)
+            batches = list(sampler)
+        finally:
+            np.random.set_state(state)
+        return [sorted(batch, key=lambda i: tuple(self._lengths[i]), reverse=True) for batch in batches]
+
+    def _assign_buckets(self) -> np.ndarray:
+        """Bucket number of every pair, from 1: strips of similar target length, cut by source length."""
+        src, tgt = self._lengths.T
+        bucket_size = -(-len(self) // self._num_buckets) * self._batch_size
+        num_buckets = -(-len(src) // bucket_size)
+        strip_size = -(-num_buckets // round(num_buckets ** 0.5)) * bucket_size
+        # Pairs of equal lengths come in random order, so that a bucket is not the same company every epoch.
+        random = np.random.permutation(len(src))
+        by_tgt = np.lexsort((random, src, tgt))
+        strip = np.empty_like(by_tgt)
+        strip[by_tgt] = np.arange(len(src)) // strip_size
+        buckets = np.empty_like(by_tgt)
+        buckets[np.lexsort((random, tgt, src, strip))] = np.arange(len(src)) // bucket_size + 1
+        return buckets
+
+    def _make(self, indices: List[int]) -> Batch:
+        lengths = self._lengths[indices]
+        arrays = self._pad([(self._src[i], self._tgt[i][:-1], self._tgt[i][1:], src_len, tgt_len)
+                            for i, (src_len, tgt_len) in zip(indices, lengths)])
+        src, tgt_in, tgt_out, src_len, tgt_len = [_to_cpu(array) for array in arrays]
+        return Batch(src, src_len, tgt_in, tgt_out, tgt_len,
+                     num_tokens=int(lengths[:, 1].sum()), num_words=int(lengths.sum()))
+
+
+class SourceLoader:
+    """Batches of source sentences for translation, longest first.
+
+    Iterating yields ``(indices, src, src_len)``: positions in `sentences` (list of int), by which the caller
+    restores the order; ids with EOS_ID, padded, (N, S) int32; lengths with the EOS_ID, (N,) int32.
+
+    Parameters
+    ----------
+    sentences : list of list of int
+        Source ids without begin or end marks.
+    batch_size : int
+        Sentences a batch.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is not positive.
+    """
+
+    def __init__(self, sentences: Sequence[List[int]], batch_size: int) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        self._sentences = sentences
+        self._batch_size = batch_size
+        self._pad = batchify.Pad(pad_val=PAD_ID, ret_length=True, dtype="int32")
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-len(self._sentences) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Tuple[List[int], mx.nd.NDArray, mx.nd.NDArray]]:
+        order = sorted(range(len(self._sentences)), key=lambda i: len(self._sentences[i]), reverse=True)
+        for begin in range(0, len(order), self._batch_size):
+            indices = order[begin:begin + self._batch_size]
+            src, src_len = self._pad([self._sentences[i] + [EOS_ID] for i in indices])
+            yield indices, _to_cpu(src), _to_cpu(src_len)
+
+
+def _to_cpu(array: mx.nd.NDArray) -> mx.nd.NDArray:
+    # batchify puts its arrays into memory shared between processes, a context of its own.
+    return array.as_in_context(mx.cpu())

@@ -1,0 +1,119 @@
+"""Text files, one sentence a line, read so that every mistake in them is named with its place."""
+from __future__ import annotations
+
+import codecs
+import gzip
+import os
+import zlib
+from typing import List, Union
+
+from .corpus import Corpus, ParallelText
+
+__all__ = ["read_lines", "read_pair", "load_files"]
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+def read_lines(path: PathLike) -> List[str]:
+    r"""Read a UTF-8 text file, plain or (with a name ending in ``.gz``) gzipped.
+
+    Lines end at ``\n`` or ``\r\n`` and nowhere else: `str.splitlines` would also cut at characters such
+    as U+2028 that occur inside sentences, and put the two languages out of step.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    list of str
+        The lines without their ends; a byte order mark at the start is dropped.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, empty, not valid UTF-8 or a broken gzip file; one line that names the file
+        and, for bad UTF-8, the line.
+    """
+    data = _read_bytes(path)
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[len(codecs.BOM_UTF8):]
+    if not data:
+        raise ValueError(f"{path}: the file is empty; one sentence a line is expected")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: not valid UTF-8 (byte 0x{data[error.start]:02x}); "
+                         "convert the file to UTF-8, for example with iconv") from error
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [line[:-1] if line.endswith("\r") else line for line in lines]
+
+
+def _read_bytes(path: PathLike) -> bytes:
+    opener = gzip.open if os.fspath(path).endswith(".gz") else open
+    try:
+        with opener(path, "rb") as file:
+            return file.read()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: broken gzip file ({error}); fetch or compress it again") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+def read_pair(src_path: PathLike, tgt_path: PathLike) -> ParallelText:
+    """Read two files whose lines are translations of each other.
+
+    Parameters
+    ----------
+    src_path, tgt_path : str or path
+        The two files, as for `read_lines`.
+
+    Returns
+    -------
+    ParallelText
+        One pair for every line.
+
+    Raises
+    ------
+    ValueError
+        As `read_lines`; or if the files have different numbers of lines.
+    """
+    src, tgt = read_lines(src_path), read_lines(tgt_path)
+    if len(src) != len(tgt):
+        longer = src_path if len(src) > len(tgt) else tgt_path
+        raise ValueError(
+            f"{src_path} has {len(src)} lines but {tgt_path} has {len(tgt)}: {longer}:"
+            f"{min(len(src), len(tgt)) + 1} is the first line without a partner")
+    return ParallelText(src, tgt)
+
+
+def load_files(train_src: PathLike, train_tgt: PathLike, valid_src: PathLike, valid_tgt: PathLike,
+               test_src: PathLike, test_tgt: PathLike, src_lang: str = "src",
+               tgt_lang: str = "tgt") -> Corpus:
+    """Load a corpus of your own from six files, one sentence a line, plain or ``.gz``.
+
+    Parameters
+    ----------
+    train_src, train_tgt, valid_src, valid_tgt, test_src, test_tgt : str or path
+        The files of the three splits.
+    src_lang, tgt_lang : str
+        Names of the languages, for logs only.
+
+    Returns
+    -------
+    Corpus
+        With the name ``'files'``.
+
+    Raises
+    ------
+    ValueError
+        As `read_pair`.
+    """
+    return Corpus("files", src_lang, tgt_lang,
+                  train=read_pair(train_src, train_tgt),
+                  valid=read_pair(valid_src, valid_tgt),
+                  test=read_pair(test_src, test_tgt))

@@ -1,0 +1,191 @@
+"""Subword units: sentencepiece models whose pieces are also gluonnlp vocabularies."""
+from __future__ import annotations
+
+import io
+import logging
+import os
+import unicodedata
+from pathlib import Path
+from typing import Iterable, List, Sequence, Union
+
+import gluonnlp
+import sentencepiece
+
+from .corpus import ParallelText
+
+__all__ = ["Subwords", "PAD_ID", "UNK_ID", "BOS_ID", "EOS_ID"]
+
+PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+
+_JOINT_FILE, _SRC_FILE, _TGT_FILE = "subwords.model", "subwords.src.model", "subwords.tgt.model"
+_log = logging.getLogger(__name__)
+
+
+class Subwords:
+    """Turns sentences of both languages into subword ids and back.
+
+    Case and accents survive a round trip: sentencepiece's own normalisation is off, because all its rules
+    (NFKC) rewrite text for good, such as ``…`` or ``½``, and translations are scored against the raw text.
+    Text is only brought to the composed form (NFC), or an accent typed as two characters would be unknown,
+    and runs of spaces become one.
+
+    Parameters
+    ----------
+    src_model, tgt_model : bytes
+        Serialized sentencepiece models with the ids of `PAD_ID`, `UNK_ID`, `BOS_ID` and `EOS_ID`.
+        The same bytes twice make a joint vocabulary.
+
+    Attributes
+    ----------
+    src_vocab, tgt_vocab : gluonnlp.Vocab
+        The pieces under the ids that sentencepiece gives them; one object if `joint`.
+    joint : bool
+        Whether both languages share one model.
+    """
+
+    def __init__(self, src_model: bytes, tgt_model: bytes) -> None:
+        self.joint = src_model == tgt_model
+        self._src = sentencepiece.SentencePieceProcessor(model_proto=src_model)
+        self._tgt = self._src if self.joint else sentencepiece.SentencePieceProcessor(model_proto=tgt_model)
+        self.src_vocab = _make_vocab(self._src)
+        self.tgt_vocab = self.src_vocab if self.joint else _make_vocab(self._tgt)
+
+    @classmethod
+    def train(cls, text: ParallelText, vocab_size: int, joint: bool = True) -> Subwords:
+        """Learn byte-pair encodings from a text; the result depends on nothing but the arguments.
+
+        Parameters
+        ----------
+        text : ParallelText
+            The training text.
+        vocab_size : int
+            Number of pieces, of each model if not `joint`. A text too small for so many gives fewer, which
+            is logged.
+        joint : bool
+            One model for both languages, or one for each.
+
+        Returns
+        -------
+        Subwords
+
+        Raises
+        ------
+        ValueError
+            If `vocab_size` has no room for the text's characters, or the text is empty.
+        """
+        if joint:
+            model = _train_model(text.src + text.tgt, vocab_size)
+            return cls(model, model)
+        return cls(_train_model(text.src, vocab_size), _train_model(text.tgt, vocab_size))
+
+    @property
+    def models(self) -> List[bytes]:
+        """The serialized source and target model, from which ``Subwords(*models)`` is an equal object."""
+        return [self._src.serialized_model_proto(), self._tgt.serialized_model_proto()]
+
+    def encode_src(self, sentences: Sequence[str]) -> List[List[int]]:
+        """Ids of source sentences, without begin or end marks.
+
+        Parameters
+        ----------
+        sentences : list of str
+
+        Returns
+        -------
+        list of list of int
+        """
+        return self._src.encode([_compose(sentence) for sentence in sentences], num_threads=1)
+
+    def encode_tgt(self, sentences: Sequence[str]) -> List[List[int]]:
+        """Ids of target sentences, without begin or end marks.
+
+        Parameters
+        ----------
+        sentences : list of str
+
+        Returns
+        -------
+        list of list of int
+        """
+        return self._tgt.encode([_compose(sentence) for sentence in sentences], num_threads=1)
+
+    def decode_tgt(self, ids: Iterable[int]) -> str:
+        """The detokenised target sentence of a sequence of ids.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            Read up to the first `EOS_ID`; `PAD_ID` and `BOS_ID` are skipped.
+
+        Returns
+        -------
+        str
+        """
+        pieces: List[int] = []
+        for index in ids:
+            if index == EOS_ID:
+                break
+            if index not in (PAD_ID, BOS_ID):
+                pieces.append(int(index))
+        return self._tgt.decode(pieces)
+
+    def save(self, folder: Union[str, os.PathLike[str]]) -> None:
+        """Write ``subwords.model``, or ``subwords.src.model`` and ``subwords.tgt.model``, into a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [_JOINT_FILE] if self.joint else [_SRC_FILE, _TGT_FILE]
+        for name, model in zip(names, self.models):
+            (folder / name).write_bytes(model)
+
+    @classmethod
+    def load(cls, folder: Union[str, os.PathLike[str]]) -> Subwords:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds no subword model.
+        """
+        folder = Path(folder)
+        if (folder / _JOINT_FILE).is_file():
+            model = (folder / _JOINT_FILE).read_bytes()
+            return cls(model, model)
+        missing = [name for name in (_SRC_FILE, _TGT_FILE) if not (folder / name).is_file()]
+        if missing:
+            raise ValueError(f'{folder}: no {_JOINT_FILE} and no {" or ".join(missing)}; '
+                             'name the output folder of a training run')
+        return cls((folder / _SRC_FILE).read_bytes(), (folder / _TGT_FILE).read_bytes())
+
+
+def _compose(sentence: str) -> str:
+    return unicodedata.normalize("NFC", sentence)
+
+
+def _train_model(sentences: List[str], vocab_size: int) -> bytes:
+    if not any(sentence.strip() for sentence in sentences):
+        raise ValueError(f"no text to learn subwords from: all {len(sentences)} sentences are empty")
+    buffer = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(_compose(sentence) for sentence in sentences), model_writer=buffer,
+            model_type="bpe", vocab_size=vocab_size, hard_vocab_limit=False, character_coverage=1.0,
+            normalization_rule_name="identity", pad_id=PAD_ID, unk_id=UNK_ID, bos_id=BOS_ID, eos_id=EOS_ID,
+            num_threads=1, minloglevel=2)
+    except RuntimeError as error:
+        # "INTERNAL: file.cc(1) [condition] Vocabulary size is smaller than required_chars. 5 vs 10. ..."
+        reason = str(error).rsplit("] ")[-1].split(" Increase")[0].strip()
+        raise ValueError(f"vocab_size={vocab_size} does not suit this text; sentencepiece says: {reason}"
+                         ) from error
+    model = buffer.getvalue()
+    size = sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size()
+    if size < vocab_size:
+        _log.info("the text supports only %d of the %d subwords asked for", size, vocab_size)
+    return model
+
+
+def _make_vocab(processor: sentencepiece.SentencePieceProcessor) -> gluonnlp.Vocab:
+    ids = {processor.id_to_piece(index): index for index in range(processor.get_piece_size())}
+    return gluonnlp.Vocab(
+        gluonnlp.data.count_tokens(ids), token_to_idx=ids,
+        padding_token=processor.id_to_piece(PAD_ID), unknown_token=processor.id_to_piece(UNK_ID),
+        bos_token=processor.id_to_piece(BOS_ID), eos_token=processor.id_to_piece(EOS_ID))

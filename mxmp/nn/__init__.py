@@ -1,0 +1,14 @@
+"""HybridBlocks for recurrent networks that are spread over several contexts."""
+from .attention import MaskedAttention
+from .bidirectional import BidirectionalLSTM
+from .context_lstm import ContextLSTM
+from .embedding import SequenceEmbedding
+from .loss import LabelSmoothedLoss
+from .lstm import LSTMLayer
+from .output import AttentionalOutput, Projection
+from .residual import Residual
+from .select import Select
+from .stateful import StatefulBlock
+
+__all__ = ["AttentionalOutput", "BidirectionalLSTM", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
+           "MaskedAttention", "Projection", "Residual", "Select", "SequenceEmbedding", "StatefulBlock"]

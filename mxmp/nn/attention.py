@@ -1,0 +1,45 @@
+"""Attention of all target steps at once over a padded source."""
+from __future__ import annotations
+
+from typing import Any
+
+import mxnet as mx
+from mxnet.gluon import HybridBlock
+
+
+class MaskedAttention(HybridBlock):
+    r"""Multiplicative ("general") attention with the source's padding masked out.
+
+    ``score(q, m) = (W q) . m``, as in Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine
+    Translation", section 3.1. The queries are the bottom decoder layer's outputs for the whole target, so that
+    one call serves all steps and no loop runs through the decoder.
+
+    Parameters
+    ----------
+    memory_size : int
+        Width D of the memory.
+    query_size : int, default 0
+        Width C of the queries; 0 takes it from the first input seen.
+
+    Inputs
+        - **query**: (T, N, C).
+        - **memory**: (S, N, D).
+        - **valid_length**: (N,), the number of valid steps of each memory, at least 1.
+
+    Outputs
+        - **context**: (T, N, D).
+    """
+
+    def __init__(self, memory_size: int, query_size: int = 0, prefix: Any = None, params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        with self.name_scope():
+            self.query = mx.gluon.nn.Dense(memory_size, use_bias=False, flatten=False, in_units=query_size,
+                                           weight_initializer=mx.init.Xavier())
+
+    def hybrid_forward(self, F: Any, query: Any, memory: Any, valid_length: Any) -> Any:
+        query = F.transpose(self.query(query), axes=(1, 0, 2))  # (N, T, D)
+        memory = F.transpose(memory, axes=(1, 0, 2))  # (N, S, D)
+        scores = F.batch_dot(memory, query, transpose_b=True)  # (N, S, T)
+        scores = F.SequenceMask(scores, valid_length, use_sequence_length=True, axis=1, value=-1e4)
+        weights = F.softmax(scores, axis=1)
+        return F.transpose(F.batch_dot(weights, memory, transpose_a=True), axes=(1, 0, 2))  # (T, N, D)

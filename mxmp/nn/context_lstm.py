@@ -1,0 +1,43 @@
+"""An upper decoder layer: an LSTM that reads the layer below it and the attention's context."""
+from __future__ import annotations
+
+from typing import Any, Callable, List
+
+import mxnet as mx
+
+from .lstm import LSTMLayer
+from .stateful import StatefulBlock
+
+
+class ContextLSTM(StatefulBlock):
+    """An `LSTMLayer` over ``[data, context]``, as in the upper layers of GNMT's decoder.
+
+    Wu et al. 2016, "Google's Neural Machine Translation System", section 3.1, feed the bottom layer's attention
+    context to every upper layer, so that no layer waits for the step before of a layer above it.
+
+    Parameters
+    ----------
+    hidden_size, dropout, input_size, weight_initializer, dtype
+        As in `LSTMLayer`; ``input_size`` counts data and context together.
+
+    Inputs
+        - **data**: (T, N, C).
+        - **context**: (T, N, D).
+        - **states**: None, or a list of two arrays (1, N, H).
+
+    Outputs
+        - as `LSTMLayer`.
+    """
+
+    def __init__(self, hidden_size: int, dropout: float = 0.0, input_size: int = 0, weight_initializer: Any = None,
+                 dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        with self.name_scope():
+            self.lstm = LSTMLayer(hidden_size, dropout, input_size, weight_initializer, dtype)
+
+    def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
+        """Zero states of the LSTM inside."""
+        return self.lstm.begin_state(batch_size, func, **kwargs)
+
+    def hybrid_forward(self, F: Any, data: Any, context: Any, states: Any) -> Any:
+        return self.lstm(F.concat(data, context, dim=-1), states)  # (T, N, C + D) -> (T, N, H)

@@ -1,0 +1,48 @@
+"""Token numbers to vectors, time first."""
+from __future__ import annotations
+
+from typing import Any
+
+import mxnet as mx
+from mxnet.gluon import HybridBlock
+
+
+class SequenceEmbedding(HybridBlock):
+    """Embed a batch of token sequences, scaled, and turn it time first.
+
+    The table is drawn from N(0, 1/E) and its rows are multiplied by sqrt(E): rows of unit variance where the
+    LSTM reads them, and of a useful size where an output layer shares the table (Vaswani et al. 2017,
+    "Attention Is All You Need", section 3.4).
+
+    Parameters
+    ----------
+    vocab_size : int
+        Number of tokens V.
+    embed_size : int
+        Width E.
+    dropout : float, default 0
+        Share of the result that is dropped in training, one mask per sequence.
+    shared : SequenceEmbedding or None
+        Use that block's table. Where the two live on different contexts, the one Parameter has a copy on each
+        and `mxmp.Trainer` adds up their gradients.
+
+    Inputs
+        - **tokens**: (N, T), int32.
+
+    Outputs
+        - **out**: (T, N, E).
+    """
+
+    def __init__(self, vocab_size: int, embed_size: int, dropout: float = 0.0, shared: SequenceEmbedding = None,
+                 prefix: Any = None, params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self._scale = embed_size ** 0.5
+        with self.name_scope():
+            self.table = mx.gluon.nn.Embedding(
+                vocab_size, embed_size, weight_initializer=None if shared else mx.init.Normal(embed_size ** -0.5),
+                params=shared.table.params if shared else None)
+            self.dropout = mx.gluon.nn.Dropout(dropout, axes=(0,)) if dropout else None
+
+    def hybrid_forward(self, F: Any, tokens: Any) -> Any:
+        out = self.table(F.transpose(tokens)) * self._scale  # (N, T) -> (T, N, E)
+        return out if self.dropout is None else self.dropout(out)

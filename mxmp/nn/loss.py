@@ -1,0 +1,42 @@
+"""Label-smoothed cross entropy over the valid tokens of padded sequences."""
+from __future__ import annotations
+
+from typing import Any
+
+from mxnet.gluon import HybridBlock
+
+
+class LabelSmoothedLoss(HybridBlock):
+    r"""Cross entropy against ``(1 - s) * one_hot(label) + s / V``, summed over each sequence's valid tokens.
+
+    Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7. The sum, not the mean, is returned:
+    dividing once by the whole batch's token count (`mxmp.Trainer.step`) makes the result independent of how
+    the batch is cut into micro-batches.
+
+    Parameters
+    ----------
+    smoothing : float, default 0
+        The weight s of the uniform part, 0 <= s < 1.
+
+    Inputs
+        - **logits**: (T, N, V), time first.
+        - **label**: (N, T), token numbers.
+        - **valid_length**: (N,), the number of valid labels of each sequence.
+
+    Outputs
+        - **loss**: (N,), in nats.
+    """
+
+    def __init__(self, smoothing: float = 0.0, prefix: Any = None, params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}")
+        self._smoothing = smoothing
+
+    def hybrid_forward(self, F: Any, logits: Any, label: Any, valid_length: Any) -> Any:
+        log_probs = F.log_softmax(logits, axis=-1)  # (T, N, V)
+        loss = -(1 - self._smoothing) * F.pick(log_probs, F.transpose(label), axis=-1)  # (T, N)
+        if self._smoothing:
+            loss = loss - self._smoothing * F.mean(log_probs, axis=-1)
+        loss = F.SequenceMask(loss, valid_length, use_sequence_length=True)
+        return F.sum(loss, axis=0)  # (N,)

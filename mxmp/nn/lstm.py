@@ -1,0 +1,78 @@
+"""One LSTM layer as one fused RNN call with one flat parameter."""
+from __future__ import annotations
+
+from typing import Any, Callable, List
+
+import mxnet as mx
+
+from .stateful import StatefulBlock
+
+
+class LSTMLayer(StatefulBlock):
+    r"""One LSTM layer over a whole sequence: one call of MXNet's fused ``RNN`` operator.
+
+    ``gluon.rnn.LSTM`` holds four arrays and concatenates them in every call, and its gradient is split again.
+    A pipeline calls a layer once per micro-batch, so that this cost is paid several times a step: with 16 rows
+    of 16 steps it doubles the time of the call. This layer holds the operator's own flat array instead
+    (all weights, then all biases: i2h, h2h; gates in the order input, forget, cell, output).
+
+    Parameters
+    ----------
+    hidden_size : int
+        Width H of the state and of the output.
+    dropout : float, default 0
+        Share of the layer's *input* that is dropped in training, one mask per sequence (shared over time).
+    input_size : int, default 0
+        Width C of the input; 0 takes it from the first input seen.
+    weight_initializer : Initializer or None
+        For the weight matrices; None is Uniform(1/sqrt(H)). Biases are 0, the forget gate's i2h and h2h bias 0.5
+        each, 1 together.
+    dtype : str, default 'float32'
+        Type of the parameter.
+
+    Inputs
+        - **data**: (T, N, C), time first.
+        - **states**: None, or a list of two arrays (1, N, H): hidden and cell state.
+
+    Outputs
+        - **out**: (T, N, H); with states given ``(out, [hidden, cell])``, each state (1, N, H).
+
+    Examples
+    --------
+    >>> layer = LSTMLayer(384, input_size=256)
+    >>> layer.initialize(ctx=mx.cpu(1))
+    >>> layer(mx.nd.ones((20, 8, 256), ctx=mx.cpu(1))).shape
+    (20, 8, 384)
+    """
+
+    def __init__(self, hidden_size: int, dropout: float = 0.0, input_size: int = 0, weight_initializer: Any = None,
+                 dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        if hidden_size < 1:
+            raise ValueError(f"hidden_size must be at least 1, got {hidden_size}")
+        self._hidden_size = hidden_size
+        self._dtype = dtype
+        weights = weight_initializer or mx.init.Uniform(hidden_size ** -0.5)
+        with self.name_scope():
+            self.dropout = mx.gluon.nn.Dropout(dropout, axes=(0,)) if dropout else None
+            self.parameters = self.params.get(
+                "parameters", shape=(self._flat_size(input_size),), dtype=dtype, allow_deferred_init=True,
+                init=mx.init.FusedRNN(weights, num_hidden=hidden_size, num_layers=1, mode="lstm", forget_bias=0.5))
+
+    def _flat_size(self, input_size: int) -> int:
+        """Length of the flat array; 0, Gluon's sign for unknown, when the input's width is not known."""
+        return 4 * self._hidden_size * (input_size + self._hidden_size + 2) if input_size else 0
+
+    def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
+        """Zero states, two arrays (1, batch_size, H); ``kwargs`` go to ``func`` (``ctx``, for example)."""
+        return [func(shape=(1, batch_size, self._hidden_size), dtype=self._dtype, **kwargs) for _ in range(2)]
+
+    def hybrid_forward(self, F: Any, data: Any, states: Any, parameters: Any) -> Any:
+        if self.dropout is not None:
+            data = self.dropout(data)
+        out, hidden, cell = F.RNN(data, parameters, *states, state_size=self._hidden_size, num_layers=1,
+                                  mode="lstm", state_outputs=True)  # (T, N, H), (1, N, H), (1, N, H)
+        return out, [hidden, cell]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._hidden_size})"

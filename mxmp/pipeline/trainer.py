@@ -1,0 +1,104 @@
+"""One gluon.Trainer per context under one face, with clipping by the global norm over all of them."""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+import mxnet as mx
+from mxnet.gluon import Parameter
+
+from .pipeline import Pipeline
+from .states import load_states, save_states
+
+
+class Trainer:
+    """Update a pipeline's parameters.
+
+    ``gluon.Trainer`` insists that all its parameters live on one list of contexts, so there is one for each
+    list: one per stage and, where layers of different stages share a Parameter, one more that first adds up
+    its copies' gradients.
+
+    Parameters
+    ----------
+    pipe : Pipeline
+        Its parameters must have been initialized.
+    optimizer : str
+        Name of an MXNet optimizer.
+    optimizer_params : dict or None
+        Its arguments.
+    clip_norm : float or None
+        Largest allowed norm of all gradients together, after division by the batch size.
+
+    Raises
+    ------
+    ValueError
+        If ``clip_norm`` is not positive.
+    """
+
+    def __init__(self, pipe: Pipeline, optimizer: str, optimizer_params: Optional[Dict[str, Any]] = None,
+                 clip_norm: Optional[float] = None) -> None:
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"clip_norm must be positive, got {clip_norm}")
+        self._clip_norm = clip_norm
+        self._last = pipe.stages[-1].context
+        groups: Dict[Tuple, List[Parameter]] = {}
+        for parameter, contexts in pipe.placement.items():
+            groups.setdefault(tuple(contexts), []).append(parameter)
+        self.trainers = [mx.gluon.Trainer(parameters, optimizer, dict(optimizer_params or {}),
+                                          kvstore="device" if len(contexts) > 1 else None, update_on_kvstore=False)
+                         for contexts, parameters in groups.items()]
+        self._groups = list(groups.items())
+        self._names = pipe.parameter_names
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate in force."""
+        return self.trainers[0].learning_rate
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Set the learning rate of every stage."""
+        for trainer in self.trainers:
+            trainer.set_learning_rate(learning_rate)
+
+    def step(self, batch_size: float) -> Optional[mx.nd.NDArray]:
+        """Divide the gradients by ``batch_size`` (rows or tokens), clip them, and update every parameter.
+
+        Returns
+        -------
+        NDArray or None
+            The global norm of the divided gradients before clipping, shape (1,), on the last context; it may
+            still be being computed. None without ``clip_norm``.
+        """
+        norm = None
+        for trainer in self.trainers:
+            trainer.allreduce_grads()
+        if self._clip_norm is not None:
+            norm = self._clip(batch_size)
+        for trainer in self.trainers:
+            trainer.update(batch_size, ignore_stale_grad=True)
+        return norm
+
+    def save_states(self, path: str) -> None:
+        """Write the optimizer's states to one file; waits for them."""
+        save_states(path, self.trainers, self._names)
+
+    def load_states(self, path: str) -> None:
+        """Read states that `save_states` wrote, under this plan or another."""
+        load_states(path, self.trainers, self._names)
+
+    def _clip(self, batch_size: float) -> mx.nd.NDArray:
+        """Scale all gradients by min(1, clip_norm / norm); each context sums its own squares, nothing waits."""
+        squares = []
+        for contexts, parameters in self._groups:
+            grads = [p.grad(contexts[0]) for p in parameters if p.grad_req != "null"]
+            total = mx.nd.multi_sum_sq(*grads, num_arrays=len(grads)).sum()
+            squares.append(total.as_in_context(self._last))
+        norm = mx.nd.sqrt(mx.nd.add_n(*squares)) / batch_size
+        scale = mx.nd.minimum(1.0, self._clip_norm / (norm + 1e-12))
+        scales = {self._last: scale}
+        for contexts, parameters in self._groups:
+            for context in contexts:
+                if context not in scales:
+                    scales[context] = scale.as_in_context(context)
+                for grad in (p.grad(context) for p in parameters if p.grad_req != "null"):
+                    grad *= scales[context]
+        return norm

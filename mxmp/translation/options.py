@@ -1,0 +1,103 @@
+"""The training run's options: one dataclass is the flags, their help, and what a run's folder remembers."""
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Dict, Optional
+
+
+def _flag(default: Any, help: str, **extra: Any) -> Any:
+    return field(default=default, metadata={"help": help, **extra})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a training run is asked to do; None stands for the data set's own default (`PRESETS`)."""
+
+    dataset: str = _flag("numbers", "what to train on; 'files' are your own", choices=("numbers", "multi30k", "files"))
+    src_lang: Optional[str] = _flag(None, "source language", type=str)
+    tgt_lang: Optional[str] = _flag(None, "target language", type=str)
+    data_dir: Optional[str] = _flag(None, "folder with multi30k's files; without it they are downloaded", type=str)
+    base_url: Optional[str] = _flag(None, "address to download multi30k from", type=str)
+    train_src: Optional[str] = _flag(None, "own training text, one sentence a line, plain or .gz", type=str)
+    train_tgt: Optional[str] = _flag(None, "its translation", type=str)
+    valid_src: Optional[str] = _flag(None, "own validation text", type=str)
+    valid_tgt: Optional[str] = _flag(None, "its translation", type=str)
+    test_src: Optional[str] = _flag(None, "own test text", type=str)
+    test_tgt: Optional[str] = _flag(None, "its translation", type=str)
+    vocab_size: Optional[int] = _flag(None, "subwords (of each language with --separate_vocab)", type=int)
+    separate_vocab: bool = _flag(False, "one subword model and embedding per language instead of a joint one")
+    max_length: int = _flag(100, "drop training pairs with more subwords on a side")
+    cache_dir: Optional[str] = _flag(None, "folder for downloads and prepared data (default ~/.cache/mxmp)", type=str)
+
+    embed_size: Optional[int] = _flag(None, "width of the embeddings", type=int)
+    hidden_size: Optional[int] = _flag(None, "width of the LSTM layers", type=int)
+    encoder_layers: int = _flag(2, "LSTM layers of the encoder; the first is bidirectional")
+    decoder_layers: int = _flag(2, "LSTM layers of the decoder")
+    dropout: Optional[float] = _flag(None, "share dropped, one mask per sequence", type=float)
+
+    contexts: str = _flag("cpu(0-1)", "where the layers live: \"cpu(0-1)\", \"gpu(0-3)\", \"cpu(0),gpu(0)\"")
+    gpus: Optional[str] = _flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
+    plan: Optional[str] = _flag(None, "layers per context, as \"4,5\" (default: balanced by computed cost)", type=str)
+    num_microbatches: int = _flag(4, "parts that a batch is cut into")
+    threads_per_context: int = _flag(1, "CPU threads of each context")
+
+    batch_size: int = _flag(64, "sentence pairs per step")
+    epochs: Optional[int] = _flag(None, "passes over the training text", type=int)
+    learning_rate: Optional[float] = _flag(None, "Adam's highest rate", type=float)
+    warmup_steps: int = _flag(200, "steps in which the rate rises to its highest; a cosine then takes it to 0")
+    clip_norm: float = _flag(1.0, "largest norm of all gradients together")
+    label_smoothing: float = _flag(0.1, "weight of the uniform distribution in the loss")
+    seed: int = _flag(1, "fixes data order, initial values and dropout")
+    log_interval: int = _flag(50, "steps between two readings of the loss")
+    save_interval: int = _flag(500, "steps between two checkpoints (there is one after each epoch, too)")
+
+    beam_size: int = _flag(4, "translations kept per sentence in beam search")
+    lp_alpha: float = _flag(1.0, "strength of beam search's length normalisation")
+    output_dir: Optional[str] = _flag(None, "the run's folder (default runs/DATASET-SRC-TGT-TIME)", type=str)
+    resume: bool = _flag(False, "go on from the latest checkpoint in --output_dir")
+
+    def __post_init__(self) -> None:
+        for name in ("max_length", "num_microbatches", "threads_per_context", "batch_size", "log_interval",
+                     "save_interval", "beam_size", "epochs", "vocab_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} must be at least 1, got {value}")
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"--{name} must be positive, got {value}")
+        if self.resume and not self.output_dir:
+            raise ValueError("--resume needs --output_dir, the folder of the run to go on with")
+
+    def filled(self) -> Options:
+        """These options with the data set's defaults in the place of None."""
+        preset = PRESETS[self.dataset]
+        return replace(self, **{k: v for k, v in preset.items() if getattr(self, k) is None})
+
+    def as_dict(self) -> Dict[str, Any]:
+        """All options by name."""
+        return asdict(self)
+
+
+PRESETS: Dict[str, Dict[str, Any]] = {
+    "numbers": {"src_lang": "en", "tgt_lang": "fr", "vocab_size": 600, "embed_size": 128, "hidden_size": 192,
+                "dropout": 0.1, "epochs": 5, "learning_rate": 3e-3},
+    "multi30k": {"src_lang": "de", "tgt_lang": "en", "vocab_size": 6000, "embed_size": 256, "hidden_size": 384,
+                 "dropout": 0.3, "epochs": 12, "learning_rate": 2e-3},
+    "files": {"src_lang": "src", "tgt_lang": "tgt", "vocab_size": 6000, "embed_size": 256, "hidden_size": 384,
+              "dropout": 0.3, "epochs": 12, "learning_rate": 2e-3},
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give a parser one flag per option."""
+    for option in fields(Options):
+        settings = dict(option.metadata)
+        if isinstance(option.default, bool):
+            settings["action"] = "store_true"
+        else:
+            settings.setdefault("type", type(option.default))
+            if option.default is not None:
+                settings["help"] += f" (default {option.default})"
+        parser.add_argument("--" + option.name, default=option.default, **settings)

@@ -1,0 +1,55 @@
+"""Packaging of mxmp. The bounds are the ones that Python 3.8 to 3.11 were tested with."""
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Read the version as text: importing mxmp would need MXNet at build time."""
+    path = ROOT / "mxmp" / "__init__.py"
+    match = re.search(r'^__version__ = "([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+    if match is None:
+        raise RuntimeError(f'no line like __version__ = "0.1.0" in {path}')
+    return match.group(1)
+
+
+setup(
+    name="mxmp",
+    version=read_version(),
+    description="Model-parallel LSTMs in MXNet Gluon: layers on several devices, run as a pipeline",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["mxmp", "mxmp.*"]),
+    # MXNet 1.9.1 uses names that numpy 1.24 removed, and numpy < 1.24 has no wheels for Python 3.12.
+    python_requires=">=3.8,<3.12",
+    install_requires=[
+        "numpy>=1.17,<1.24",
+        "gluonnlp==0.10.0",
+        "sentencepiece>=0.1.97,<0.3",
+        "sacrebleu>=2.0,<3",
+        "tqdm>=4.60,<5",
+        "matplotlib>=3.4,<3.11",  # 3.11 needs numpy >= 1.25
+        "num2words>=0.5.12,<0.6",
+        "requests>=2.25,<3",
+    ],
+    extras_require={
+        # Exactly one of cpu and cu112: both install the same `mxnet` folder.
+        "cpu": ["mxnet==1.9.1"],
+        "cu112": ["mxnet-cu112==1.9.1"],
+        "test": ["pytest>=7.4,<10", "hypothesis>=6.80,<7", "ruff>=0.12,<0.18", "mypy>=1.8,<3"],
+        "docs": ["mkdocs>=1.5,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.24,<2"],
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.8",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

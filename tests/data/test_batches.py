@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mxmp.data import BOS_ID, EOS_ID, PAD_ID, BatchLoader, SourceLoader
+
+IDS = st.lists(st.integers(4, 999), max_size=12)
+PAIRS = st.lists(st.tuples(IDS, IDS), min_size=1, max_size=60)
+SIZES = {"batch_size": st.integers(1, 20), "num_buckets": st.integers(1, 30)}
+
+
+def random_pairs(number):
+    random = np.random.RandomState(0)
+    return [(random.randint(4, 99, length).tolist(), random.randint(4, 99, length + 1).tolist())
+            for length in random.randint(1, 30, number)]
+
+
+def content(batches):
+    return [tuple(array.asnumpy().tolist() if hasattr(array, "asnumpy") else array for array in batch)
+            for batch in batches]
+
+
+@settings(deadline=None, max_examples=60)
+@given(pairs=PAIRS, shuffle=st.booleans(), k=st.integers(0, 9), **SIZES)
+def test_an_epoch_has_every_pair_once(pairs, shuffle, k, batch_size, num_buckets):
+    loader = BatchLoader(pairs, batch_size, num_buckets, shuffle=shuffle)
+    seen, sizes = [], []
+    for batch in loader.epoch(k):
+        rows = zip(batch.src.asnumpy().tolist(), batch.src_len.asnumpy(), batch.tgt_in.asnumpy().tolist(),
+                   batch.tgt_out.asnumpy().tolist(), batch.tgt_len.asnumpy())
+        for src, src_len, tgt_in, tgt_out, tgt_len in rows:
+            assert src[src_len - 1] == EOS_ID and tgt_in[0] == BOS_ID and tgt_out[tgt_len - 1] == EOS_ID
+            assert tgt_in[1:tgt_len] == tgt_out[:tgt_len - 1]
+            assert set(src[src_len:] + tgt_in[tgt_len:] + tgt_out[tgt_len:]) <= {PAD_ID}
+            seen.append((src[:src_len - 1], tgt_out[:tgt_len - 1]))
+        sizes.append(len(batch.src))
+    assert sorted(seen) == sorted(pairs)
+    assert len(sizes) == len(loader) and sum(size < batch_size for size in sizes) <= 1
+
+
+@settings(deadline=None, max_examples=20)
+@given(pairs=PAIRS, k=st.integers(0, 9), start=st.integers(0, 9), **SIZES)
+def test_an_epoch_depends_on_seed_and_number_only(pairs, k, start, batch_size, num_buckets):
+    loader = BatchLoader(pairs, batch_size, num_buckets, seed=5)
+    list(loader.epoch(k + 1))
+    first = content(loader.epoch(k))
+    assert content(BatchLoader(pairs, batch_size, num_buckets, seed=5).epoch(k, start)) == first[start:]
+
+
+def test_leaves_numpys_random_numbers_alone():
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    list(BatchLoader(random_pairs(50), 8).epoch(0))
+    assert np.random.rand() == expected
+
+
+def test_epochs_and_seeds_put_different_sentences_together():
+    pairs = [([4 + i], [4 + i]) for i in range(64)]
+
+    def groups(k, seed=0):
+        return {frozenset(batch.src[:, 0].asnumpy()) for batch in BatchLoader(pairs, 8, seed=seed).epoch(k)}
+
+    assert not groups(0) & groups(1)
+    assert not groups(0) & groups(0, seed=1)
+
+
+def test_without_shuffling_all_epochs_are_the_same():
+    loader = BatchLoader(random_pairs(50), 8, shuffle=False)
+    assert content(loader.epoch(0)) == content(loader.epoch(7))
+
+
+def test_padding_share_is_that_of_the_arrays_and_low():
+    loader = BatchLoader(random_pairs(2000), 16)
+    batches = list(loader.epoch(0))
+    positions = sum(batch.src.size + batch.tgt_in.size for batch in batches)
+    assert loader.padding_share == pytest.approx(1 - sum(batch.num_words for batch in batches) / positions)
+    assert loader.padding_share < 0.05
+
+
+def test_counts_and_types():
+    batch = next(BatchLoader([([5, 6], [7]), ([5], [8, 9])], 2).epoch(0))
+    assert (batch.num_tokens, batch.num_words) == (5, 10)
+    for array in batch[:5]:
+        assert array.dtype == np.int32 and array.context.device_type == "cpu"
+    assert batch.src_len.asnumpy().tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (([], 4), "no sentence pairs"), (([([4], [4])], 0), "batch_size=0"),
+    (([([4], [4])], 1, 0), "num_buckets=0")])
+def test_refuses_nothing_to_do(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BatchLoader(*arguments)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sentences=st.lists(IDS, max_size=40), batch_size=st.integers(1, 9))
+def test_source_batches_restore_the_order(sentences, batch_size):
+    loader = SourceLoader(sentences, batch_size)
+    found, lengths = {}, []
+    for indices, src, src_len in loader:
+        for index, row, length in zip(indices, src.asnumpy().tolist(), src_len.asnumpy()):
+            assert row[length - 1] == EOS_ID and set(row[length:]) <= {PAD_ID}
+            found[index] = row[:length - 1]
+            lengths.append(length)
+    assert [found[index] for index in range(len(sentences))] == sentences
+    assert lengths == sorted(lengths, reverse=True)
+    assert len(loader) == -(-len(sentences) // batch_size)
+
+
+def test_source_batches_need_a_size():
+    with pytest.raises(ValueError, match="batch_size=0"):
+        SourceLoader([[4]], 0)

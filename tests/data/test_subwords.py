@@ -1,0 +1,83 @@
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mxmp.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords
+
+TEXT = ParallelText(["Ein Hund läuft über die Straße.", "Zwei Hunde schlafen …"] * 5,
+                    ["A dog runs across the street.", "Two dogs are asleep …"] * 5)
+# sentencepiece marks spaces with U+2581 and keeps the spelling of its special pieces for itself
+PRINTABLE = st.characters(blacklist_categories=["C", "Z"], blacklist_characters="▁<")
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["joint", "separate"])
+def subwords(request):
+    return Subwords.train(TEXT, 80, joint=request.param)
+
+
+def test_special_ids_and_all_others_are_the_same_in_vocab_and_model(subwords):
+    for vocab in (subwords.src_vocab, subwords.tgt_vocab):
+        assert vocab[[vocab.padding_token, vocab.unknown_token, vocab.bos_token, vocab.eos_token]] == [
+            PAD_ID, UNK_ID, BOS_ID, EOS_ID]
+    ids = subwords.encode_tgt(TEXT.tgt)[0]
+    assert "".join(subwords.tgt_vocab.to_tokens(ids)).replace("▁", " ").strip() == TEXT.tgt[0]
+    assert subwords.tgt_vocab[subwords.tgt_vocab.to_tokens(ids)] == ids
+
+
+def test_joint_means_one_vocabulary(subwords):
+    assert (subwords.src_vocab is subwords.tgt_vocab) == subwords.joint
+
+
+def test_size_is_the_one_asked_for(subwords):
+    assert len(subwords.src_vocab) == len(subwords.tgt_vocab) == 80
+
+
+def test_decoding_stops_at_eos_and_skips_padding(subwords):
+    first, second = subwords.encode_tgt(TEXT.tgt[:2])
+    assert subwords.decode_tgt([BOS_ID] + first + [PAD_ID, EOS_ID] + second) == TEXT.tgt[0]
+
+
+def test_training_is_deterministic(subwords):
+    assert Subwords.train(TEXT, 80, joint=subwords.joint).models == subwords.models
+
+
+def test_unknown_characters_are_unknown_ids(subwords):
+    assert UNK_ID in subwords.encode_src(["Hund 犬"])[0]
+
+
+def test_survives_saving(subwords, tmp_path):
+    subwords.save(tmp_path)
+    loaded = Subwords.load(tmp_path)
+    assert loaded.joint == subwords.joint
+    assert loaded.encode_src(TEXT.src) == subwords.encode_src(TEXT.src)
+    assert loaded.tgt_vocab.idx_to_token == subwords.tgt_vocab.idx_to_token
+
+
+def test_loading_names_the_missing_file(tmp_path):
+    with pytest.raises(ValueError, match="no subwords.model and no subwords.src.model or subwords.tgt.model"):
+        Subwords.load(tmp_path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(words=st.lists(st.text(PRINTABLE, min_size=1), min_size=1))
+def test_round_trip_keeps_every_character(words):
+    sentence = " ".join(words)
+    subwords = Subwords.train(ParallelText([sentence], [sentence]), 2000)
+    assert subwords.decode_tgt(subwords.encode_tgt([sentence])[0]) == unicodedata.normalize("NFC", sentence)
+
+
+def test_a_text_too_small_for_the_size_gives_fewer_pieces_and_says_so(caplog):
+    caplog.set_level("INFO")
+    assert len(Subwords.train(ParallelText(["a b"], ["b c"]), 500).src_vocab) < 20
+    assert "of the 500 subwords asked for" in caplog.text
+
+
+@pytest.mark.parametrize("text, size, message", [
+    (TEXT, 10, "vocab_size=10 does not suit this text; .* smaller than required_chars"),
+    (ParallelText([" ", ""], ["", ""]), 10, "all 4 sentences are empty"),
+])
+def test_says_why_there_are_no_subwords(text, size, message):
+    with pytest.raises(ValueError, match=message):
+        Subwords.train(text, size)
