@@ -5,6 +5,7 @@ from typing import Any
 
 from mxnet.gluon import HybridBlock
 
+from .join import side_by_side
 from .lstm import LSTMLayer
 
 
@@ -41,4 +42,4 @@ class BidirectionalLSTM(HybridBlock):
     def hybrid_forward(self, F: Any, data: Any, valid_length: Any) -> Any:
         backwards = F.SequenceReverse(data, valid_length, use_sequence_length=True)  # (T, N, C)
         right = F.SequenceReverse(self.right(backwards), valid_length, use_sequence_length=True)
-        return F.concat(self.left(data), right, dim=-1)  # (T, N, 2H)
+        return side_by_side(F, self.left(data), right)  # (T, N, 2H)

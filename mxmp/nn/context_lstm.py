@@ -5,6 +5,7 @@ from typing import Any, Callable, List
 
 import mxnet as mx
 
+from .join import side_by_side
 from .lstm import LSTMLayer
 from .stateful import StatefulBlock
 
@@ -22,7 +23,7 @@ class ContextLSTM(StatefulBlock):
 
     Inputs
         - **data**: (T, N, C).
-        - **context**: (T, N, D).
+        - **context**: (T, N, C).
         - **states**: None, or a list of two arrays (1, N, H).
 
     Outputs
@@ -40,4 +41,4 @@ class ContextLSTM(StatefulBlock):
         return self.lstm.begin_state(batch_size, func, **kwargs)
 
     def hybrid_forward(self, F: Any, data: Any, context: Any, states: Any) -> Any:
-        return self.lstm(F.concat(data, context, dim=-1), states)  # (T, N, C + D) -> (T, N, H)
+        return self.lstm(side_by_side(F, data, context), states)  # (T, N, 2C) -> (T, N, H)

@@ -7,6 +7,7 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock
 
 from .embedding import SequenceEmbedding
+from .join import side_by_side
 
 
 class AttentionalOutput(HybridBlock):
@@ -23,7 +24,7 @@ class AttentionalOutput(HybridBlock):
 
     Inputs
         - **top**: (T, N, C).
-        - **context**: (T, N, D).
+        - **context**: (T, N, C).
 
     Outputs
         - **out**: (T, N, E).
@@ -38,7 +39,7 @@ class AttentionalOutput(HybridBlock):
             self.dropout = mx.gluon.nn.Dropout(dropout, axes=(0,)) if dropout else None
 
     def hybrid_forward(self, F: Any, top: Any, context: Any) -> Any:
-        out = self.dense(F.concat(top, context, dim=-1))  # (T, N, C + D) -> (T, N, E)
+        out = self.dense(side_by_side(F, top, context))  # (T, N, 2C) -> (T, N, E)
         return out if self.dropout is None else self.dropout(out)
 
 

@@ -22,7 +22,8 @@ class ModelOptions:
     embed_size : int
         Width E of embeddings and of the layer before the vocabulary.
     hidden_size : int
-        Width H of the LSTMs; the bidirectional layer has H in each direction.
+        Width H of the LSTMs; the bidirectional layer has H in each direction, or H / 2 where it is the encoder's
+        only layer.
     encoder_layers, decoder_layers : int
         LSTM layers, at least 1 each; the encoder's first is bidirectional.
     dropout : float
@@ -44,13 +45,15 @@ class ModelOptions:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if self.encoder_layers == 1 and self.hidden_size % 2:
+            raise ValueError(f"one bidirectional layer needs an even hidden_size, got {self.hidden_size}")
         if self.shared_vocab and self.src_vocab_size != self.tgt_vocab_size:
             raise ValueError(f"a shared vocabulary has one size, got {self.src_vocab_size} and {self.tgt_vocab_size}")
 
     @property
-    def memory_size(self) -> int:
-        """Width of the encoder's output: both directions when the bidirectional layer is its only one."""
-        return 2 * self.hidden_size if self.encoder_layers == 1 else self.hidden_size
+    def direction_size(self) -> int:
+        """Width of each direction of the bidirectional layer: the encoder's output is as wide as the decoder."""
+        return self.hidden_size // 2 if self.encoder_layers == 1 else self.hidden_size
 
 
 def translation_chain(options: ModelOptions) -> gluon_nn.Sequential:
@@ -81,14 +84,14 @@ def translation_chain(options: ModelOptions) -> gluon_nn.Sequential:
         _add(chain, "target_embedding", target, (2,), (0, 1))  # (T, N, E), memory, src_len
         bottom = nn.LSTMLayer(options.hidden_size, input_size=options.embed_size, prefix="decoder_0_")
         _add(chain, "decoder_0", bottom, (0,), (1, 2))  # (T, N, H), memory, src_len
-        attention = nn.MaskedAttention(options.memory_size, options.hidden_size, prefix="attention_")
+        attention = nn.MaskedAttention(options.hidden_size, options.hidden_size, prefix="attention_")
         _add(chain, "attention", attention, (0, 1, 2), (0,))  # context, (T, N, H)
         for i in range(1, options.decoder_layers):
             first = i == 1  # it finds the context in front of the state, the others behind
             _add(chain, f"decoder_{i}", _decoder_layer(options, i), (1, 0) if first else (0, 1),
                  (0,) if first else (1,))  # (T, N, H), context
         output = nn.AttentionalOutput(options.embed_size, options.dropout,
-                                      in_units=options.hidden_size + options.memory_size, prefix="output_")
+                                      in_units=2 * options.hidden_size, prefix="output_")
         _add(chain, "output", output, (1, 0) if options.decoder_layers == 1 else (0, 1))  # (T, N, E)
         _add(chain, "projection", nn.Projection(options.tgt_vocab_size, options.embed_size, shared=target,
                                                 prefix="projection_"), (0,))  # (T, N, V)
@@ -102,7 +105,7 @@ def _add(chain: Any, name: str, block: Any, take: Tuple[int, ...], keep: Tuple[i
 def _encoder_layer(options: ModelOptions, i: int) -> Tuple[Any, Tuple[int, ...]]:
     """Encoder layer i and the chain's arrays that it takes; residuals begin at the third layer."""
     if i == 0:
-        return nn.BidirectionalLSTM(options.hidden_size, input_size=options.embed_size, prefix="encoder_0_"), (0, 1)
+        return nn.BidirectionalLSTM(options.direction_size, input_size=options.embed_size, prefix="encoder_0_"), (0, 1)
     width = 2 * options.hidden_size if i == 1 else options.hidden_size
     layer = nn.LSTMLayer(options.hidden_size, options.dropout, width, prefix=f"encoder_{i}_")
     return (nn.Residual(layer, prefix=f"encoder_{i}_residual_") if i > 1 else layer), (0,)
@@ -110,6 +113,5 @@ def _encoder_layer(options: ModelOptions, i: int) -> Tuple[Any, Tuple[int, ...]]
 
 def _decoder_layer(options: ModelOptions, i: int) -> Any:
     """Upper decoder layer i, which reads [h, context]; residuals begin at the third layer."""
-    layer = nn.ContextLSTM(options.hidden_size, options.dropout, options.hidden_size + options.memory_size,
-                           prefix=f"decoder_{i}_")
+    layer = nn.ContextLSTM(options.hidden_size, options.dropout, 2 * options.hidden_size, prefix=f"decoder_{i}_")
     return nn.Residual(layer, prefix=f"decoder_{i}_residual_") if i > 1 else layer

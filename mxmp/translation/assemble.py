@@ -1,0 +1,54 @@
+"""From options to what a run needs: corpus, contexts, plan."""
+from __future__ import annotations
+
+from typing import Any, List
+
+import mxnet as mx
+
+from ..contexts import parse_contexts
+from ..data import Corpus, default_cache_dir, load_files, load_multi30k, load_numbers
+from ..data.multi30k import MULTI30K_URL
+from ..partition import LayerCost, Plan, analytic, balance
+from .options import Options
+
+_TYPICAL_LENGTH = 16  # subwords of a sentence; the shares of the work hardly depend on it
+
+
+def load_corpus(options: Options) -> Corpus:
+    """The text that filled options ask for.
+
+    Raises
+    ------
+    ValueError
+        If a file that is needed is not given, or anything is wrong with one.
+    RuntimeError
+        If a download fails.
+    """
+    if options.dataset == "numbers":
+        return load_numbers(str(options.src_lang), str(options.tgt_lang), seed=options.seed)
+    if options.dataset == "multi30k":
+        return load_multi30k(str(options.src_lang), str(options.tgt_lang), options.data_dir,
+                             options.cache_dir or default_cache_dir(), options.base_url or MULTI30K_URL)
+    names = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
+    missing = ["--" + name for name in names if getattr(options, name) is None]
+    if missing:
+        raise ValueError(f"--dataset files needs {', '.join(missing)}")
+    return load_files(*(getattr(options, name) for name in names), str(options.src_lang), str(options.tgt_lang))
+
+
+def choose_contexts(contexts: str, gpus: Any) -> List[mx.Context]:
+    """The contexts of ``--contexts`` or, if given, of gluonnlp's ``--gpus``."""
+    return parse_contexts(gpus if gpus else contexts)
+
+
+def chain_costs(chain: Any, batch_size: int = 64) -> List[LayerCost]:
+    """Computed cost of the translation chain's layers for a batch of typical sentences."""
+    tokens = (batch_size, _TYPICAL_LENGTH)
+    return analytic(chain, tokens, (batch_size,), tokens)
+
+
+def make_plan(costs: List[LayerCost], contexts: List[mx.Context], plan: Any = None) -> Plan:
+    """The plan that was asked for or, with None, the one that balances the computed work."""
+    if plan:
+        return Plan.parse(plan, contexts, len(costs))
+    return Plan(tuple(balance([cost.flops for cost in costs], len(contexts))), tuple(contexts))

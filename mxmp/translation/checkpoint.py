@@ -1,0 +1,107 @@
+"""Checkpoints: folders that are complete or not there at all."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from ..data import Subwords
+from ..partition import Plan
+from ..pipeline import Pipeline, Trainer
+from .model import ModelOptions, translation_chain
+
+KINDS = ("latest", "best")
+
+
+def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subwords: Subwords,
+         described: Dict[str, Any]) -> Path:
+    """Write ``run/KIND-STEP`` with parameters, optimizer state, subword model and options; waits for the devices.
+
+    The folder is filled under another name, flushed to the disk and renamed, and only then is the one before it
+    removed: whenever the process dies, a complete checkpoint is there.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+    kind : {'latest', 'best'}
+        Which of the run's two checkpoints.
+    step : int
+        Steps trained so far.
+    described : dict
+        What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``progress``.
+    """
+    final, partial = run / f"{kind}-{step:08d}", run / f"partial-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    pipe.save_parameters(str(partial / "model.params"))
+    trainer.save_states(str(partial / "optimizer.params"))
+    subwords.save(partial)
+    (partial / "checkpoint.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    for file in partial.iterdir():
+        _flush(file)
+    if final.exists():
+        shutil.rmtree(final)
+    partial.rename(final)
+    _flush(run)
+    for old in run.glob(f"{kind}-*"):
+        if old != final:
+            shutil.rmtree(old)
+    return final
+
+
+def find(folder: Path, *kinds: str) -> Optional[Path]:
+    """The newest checkpoint of the first kind that a run's folder has; a checkpoint's own folder is itself."""
+    if (folder / "checkpoint.json").is_file():
+        return folder
+    for kind in kinds:
+        found = sorted(folder.glob(f"{kind}-*/checkpoint.json"))
+        if found:
+            return found[-1].parent
+    return None
+
+
+def read(checkpoint: Path) -> Dict[str, Any]:
+    """What ``checkpoint.json`` holds.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    try:
+        return json.loads((checkpoint / "checkpoint.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read the checkpoint {checkpoint}: {error}") from error
+
+
+def load_chain(checkpoint: Path, plan_for: Any) -> Any:
+    """Build a checkpoint's chain with its parameters in place, for translating.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        From `find`.
+    plan_for : callable
+        Takes the chain and returns the `Plan` to place it with.
+
+    Returns
+    -------
+    chain, plan, subwords
+    """
+    chain = translation_chain(ModelOptions(**read(checkpoint)["model"]))
+    plan: Plan = plan_for(chain)
+    with Pipeline(chain, plan) as pipe:
+        pipe.load_parameters(str(checkpoint / "model.params"))
+    return chain, plan, Subwords.load(checkpoint)
+
+
+def _flush(path: Path) -> None:
+    """Bring a file's or folder's data to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,232 @@
+"""The training run: steps, logs, validation, checkpoints, and the final score."""
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import mxnet as mx
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from .. import runtime
+from ..data import Batch, BatchLoader, Prepared
+from ..nn import LabelSmoothedLoss
+from ..partition import Plan
+from ..pipeline import Pipeline, Trainer
+from . import checkpoint
+from .model import ModelOptions, translation_chain
+from .options import Options
+from .assemble import chain_costs, make_plan
+from .progress import Progress, draw_curve, perplexity, write_json
+from .quality import Quality, measure
+from .translator import Translator
+
+_log = logging.getLogger(__name__)
+_SAME_AFTER_RESUME = ("embed_size", "hidden_size", "encoder_layers", "decoder_layers", "batch_size", "seed",
+                      "dataset", "src_lang", "tgt_lang", "vocab_size", "separate_vocab", "epochs")
+
+
+class Training:
+    """One run of training, from its options to ``results.json``.
+
+    Parameters
+    ----------
+    options : Options
+        Filled options.
+    prepared : Prepared
+        The encoded corpus.
+    contexts : list of mx.Context
+        Where the layers live.
+    folder : Path
+        The run's folder.
+    """
+
+    def __init__(self, options: Options, prepared: Prepared, contexts: List[mx.Context], folder: Path) -> None:
+        self._options, self._prepared, self._folder = options, prepared, folder
+        subwords = prepared.subwords
+        self._sizes = ModelOptions(
+            len(subwords.src_vocab), len(subwords.tgt_vocab), subwords.joint, options.embed_size or 0,
+            options.hidden_size or 0, options.encoder_layers, options.decoder_layers, options.dropout or 0.0)
+        self._chain = translation_chain(self._sizes)
+        costs = chain_costs(self._chain)
+        self.plan: Plan = make_plan(costs, contexts, options.plan)
+        _log.info("plan %s:\n%s", self.plan, self.plan.table(costs))
+        self._loader = BatchLoader(prepared.train, options.batch_size, seed=options.seed)
+        _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
+                  100 * self._loader.padding_share)
+        self.pipe = Pipeline(self._chain, self.plan, LabelSmoothedLoss(options.label_smoothing),
+                             options.num_microbatches)
+        mx.random.seed(options.seed)
+        self.pipe.initialize()
+        self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
+                               clip_norm=options.clip_norm)
+        self.progress = Progress()
+
+    def resume(self) -> None:
+        """Go on from the run's latest checkpoint, or from the beginning if it has none yet.
+
+        Raises
+        ------
+        ValueError
+            If an option that shapes the model or the data differs from the run's.
+        """
+        found = checkpoint.find(self._folder, "latest")
+        if found is None:
+            _log.info("no checkpoint in %s yet; starting from the beginning", self._folder)
+            return
+        saved = checkpoint.read(found)
+        for name in _SAME_AFTER_RESUME:
+            before, now = saved["options"][name], getattr(self._options, name)
+            if before != now:
+                raise ValueError(f"--{name} was {before} in {self._folder} and is {now} now; resume with the same value")
+        self.pipe.load_parameters(str(found / "model.params"))
+        self.trainer.load_states(str(found / "optimizer.params"))
+        self.progress = Progress(**saved["progress"])
+        _log.info("resumed %s at step %d", found, self.progress.step)
+
+    def run(self) -> Dict[str, Any]:
+        """Train to the end, score the best checkpoint on the test text, and write ``results.json``."""
+        with logging_redirect_tqdm([logging.getLogger("mxmp")]):
+            while self.progress.epoch < (self._options.epochs or 0):
+                self._epoch()
+                self._validate()
+                self._save("latest")
+            return self._finish()
+
+    @property
+    def _total_steps(self) -> int:
+        return (self._options.epochs or 0) * len(self._loader)
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine to 0 (Loshchilov and Hutter 2017, "SGDR", equation 5)."""
+        highest, warmup = self._options.learning_rate or 0.0, min(self._options.warmup_steps, self._total_steps // 2)
+        if step < warmup:
+            return highest * (step + 1) / warmup
+        return highest * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self._total_steps - warmup)))
+
+    def _epoch(self) -> None:
+        progress, options = self.progress, self._options
+        meter = _Meter()
+        batches = self._loader.epoch(progress.epoch, progress.batch)
+        with tqdm(batches, f"epoch {progress.epoch + 1}/{options.epochs}", len(self._loader),
+                  initial=progress.batch, unit="batch", leave=False) as bar:
+            for batch in bar:
+                rate = self._rate(progress.step)
+                meter.add(*self._step(batch, rate), batch)
+                progress.batch += 1
+                progress.step += 1
+                if progress.step % options.log_interval == 0:
+                    self._report(meter, bar, rate)
+                    meter = _Meter()
+                if progress.step % options.save_interval == 0:
+                    self._save("latest")
+        if meter.tokens:
+            self._report(meter, bar, rate)
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+
+    def _step(self, batch: Batch, rate: float) -> Tuple[Any, Any]:
+        """One update; returns loss and gradient norm, neither waited for."""
+        self.pipe.seed(self._options.seed * 1_000_003 + self.progress.step)
+        loss = self.pipe.forward_backward((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
+        self.trainer.set_learning_rate(rate)
+        return loss, self.trainer.step(batch.num_tokens)
+
+    def _report(self, meter: _Meter, bar: tqdm, rate: float) -> None:
+        progress = self.progress
+        loss, norm, seconds = meter.read()
+        if not math.isfinite(loss):
+            raise RuntimeError(f"the loss is {loss} at step {progress.step}; lower --learning_rate (now "
+                               f"{self._options.learning_rate}) and --resume from the latest checkpoint")
+        progress.seconds += seconds
+        progress.words += meter.words
+        progress.train_loss.append([progress.step, loss])
+        speed = meter.words / seconds
+        bar.set_postfix_str(f"loss {loss:.3f}, ppl {perplexity(loss):.1f}, {speed:.0f} tokens/s, norm {norm:.2f}, "
+                            f"lr {rate:.1e}")
+        _log.info("epoch %d step %d/%d loss %.4f ppl %.2f %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1,
+                  progress.step, self._total_steps, loss, perplexity(loss), speed, norm, rate)
+
+    def _validate(self) -> None:
+        started, progress = time.perf_counter(), self.progress
+        loss = self._valid_loss()
+        quality = self._translate(self._prepared.corpus.valid.src, self._prepared.corpus.valid.tgt)
+        progress.seconds += time.perf_counter() - started
+        progress.valid.append([progress.step, loss, quality.bleu])
+        _log.info("epoch %d valid: loss %.4f ppl %.2f BLEU %.2f (length ratio %.3f) exact match %.1f%%, after %.1f "
+                  "minutes", progress.epoch, loss, perplexity(loss), quality.bleu, quality.length_ratio,
+                  100 * quality.exact_match, progress.seconds / 60)
+        if quality.bleu > progress.best_bleu:
+            progress.best_bleu = quality.bleu
+            self._save("best")
+
+    def _valid_loss(self) -> float:
+        total, tokens = 0.0, 0
+        for batch in BatchLoader(self._prepared.valid, self._options.batch_size, shuffle=False).epoch(0):
+            total = total + self.pipe((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
+            tokens += batch.num_tokens
+        return float(total.asscalar()) / tokens  # type: ignore[attr-defined]
+
+    def _translate(self, source: List[str], reference: List[str]) -> Quality:
+        translator = Translator(self._chain, self.plan, self._prepared.subwords, self._options.beam_size,
+                                self._options.lp_alpha)
+        return measure([best[0].text for best in translator(source, progress=True)], reference)
+
+    def _save(self, kind: str) -> None:
+        described = {"model": vars(self._sizes), "options": self._options.as_dict(),
+                     "progress": self.progress.as_dict()}
+        checkpoint.save(self._folder, kind, self.progress.step, self.pipe, self.trainer, self._prepared.subwords,
+                        described)
+
+    def _finish(self) -> Dict[str, Any]:
+        best = checkpoint.find(self._folder, "best", "latest")
+        self.pipe.load_parameters(str(Path(str(best)) / "model.params"))
+        corpus, progress = self._prepared.corpus, self.progress
+        valid, test = (self._translate(text.src, text.tgt) for text in (corpus.valid, corpus.test))
+        results = {
+            "dataset": corpus.name, "src_lang": corpus.src_lang, "tgt_lang": corpus.tgt_lang,
+            "valid": valid._asdict(), "test": test._asdict(), "steps": progress.step, "epochs": progress.epoch,
+            "seconds": round(progress.seconds, 1), "tokens_per_second": round(progress.words / progress.seconds, 1),
+            "plan": {"layers": list(self.plan.counts), "contexts": [str(c) for c in self.plan.contexts]},
+            "runtime": runtime.report(), "versions": _versions(), "options": self._options.as_dict()}
+        write_json(self._folder / "results.json", results)
+        draw_curve(progress, self._folder / "loss.png")
+        for name, quality in (("valid", valid), ("test", test)):
+            _log.info("%s: BLEU %.2f, exact match %.1f%%, length ratio %.3f [%s]", name, quality.bleu,
+                      100 * quality.exact_match, quality.length_ratio, quality.signature)
+        return results
+
+
+class _Meter:
+    """Adds up losses on their device; reading it is the one time that a run waits."""
+
+    def __init__(self) -> None:
+        self.tokens = self.words = 0
+        self._loss: Any = 0.0
+        self._norm: Any = None
+        self._started = time.perf_counter()
+
+    def add(self, loss: Any, norm: Any, batch: Batch) -> None:
+        """Count one step."""
+        self._loss, self._norm = self._loss + loss, norm
+        self.tokens += batch.num_tokens
+        self.words += batch.num_words
+
+    def read(self) -> Tuple[float, float, float]:
+        """Loss per token, latest gradient norm, seconds."""
+        loss, norm = mx.nd.concat(self._loss, self._norm, dim=0).asnumpy()
+        return float(loss) / self.tokens, float(norm), time.perf_counter() - self._started
+
+
+def _versions() -> Dict[str, str]:
+    import gluonnlp
+    import numpy
+    import sacrebleu
+    import sentencepiece
+
+    from .. import __version__
+    return {"mxmp": __version__, "mxnet": mx.__version__, "numpy": numpy.__version__,
+            "gluonnlp": gluonnlp.__version__, "sentencepiece": sentencepiece.__version__,
+            "sacrebleu": sacrebleu.__version__}
