@@ -9,7 +9,7 @@ from typing import List, Union
 
 from .corpus import Corpus, ParallelText
 
-__all__ = ["read_lines", "read_pair", "load_files"]
+__all__ = ["decode_lines", "read_lines", "read_pair", "load_files"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -36,17 +36,35 @@ def read_lines(path: PathLike) -> List[str]:
         If the file is missing, empty, not valid UTF-8 or a broken gzip file; one line that names the file
         and, for bad UTF-8, the line.
     """
-    data = _read_bytes(path)
+    lines = decode_lines(_read_bytes(path), os.fspath(path))
+    if not lines:
+        raise ValueError(f"{path}: the file is empty; one sentence a line is expected")
+    return lines
+
+
+def decode_lines(data: bytes, name: str) -> List[str]:
+    r"""Split UTF-8 text into lines as `read_lines` does; no bytes are no lines.
+
+    Parameters
+    ----------
+    data : bytes
+        The text.
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    ValueError
+        If it is not valid UTF-8.
+    """
     if data.startswith(codecs.BOM_UTF8):
         data = data[len(codecs.BOM_UTF8):]
-    if not data:
-        raise ValueError(f"{path}: the file is empty; one sentence a line is expected")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{line}: not valid UTF-8 (byte 0x{data[error.start]:02x}); "
-                         "convert the file to UTF-8, for example with iconv") from error
+        raise ValueError(f"{name}:{line}: not valid UTF-8 (byte 0x{data[error.start]:02x}); "
+                         "convert the text to UTF-8, for example with iconv") from error
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()

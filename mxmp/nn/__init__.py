@@ -1,6 +1,7 @@
 """HybridBlocks for recurrent networks that are spread over several contexts."""
 from .attention import MaskedAttention
 from .bidirectional import BidirectionalLSTM
+from .chain import Chain
 from .context_lstm import ContextLSTM
 from .embedding import SequenceEmbedding
 from .loss import LabelSmoothedLoss
@@ -10,5 +11,5 @@ from .residual import Residual
 from .select import Select
 from .stateful import StatefulBlock
 
-__all__ = ["AttentionalOutput", "BidirectionalLSTM", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
+__all__ = ["AttentionalOutput", "BidirectionalLSTM", "Chain", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
            "MaskedAttention", "Projection", "Residual", "Select", "SequenceEmbedding", "StatefulBlock"]

@@ -1,7 +1,7 @@
 """Token numbers to vectors, time first."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
@@ -33,12 +33,12 @@ class SequenceEmbedding(HybridBlock):
         - **out**: (T, N, E).
     """
 
-    def __init__(self, vocab_size: int, embed_size: int, dropout: float = 0.0, shared: SequenceEmbedding = None,
-                 prefix: Any = None, params: Any = None) -> None:
+    def __init__(self, vocab_size: int, embed_size: int, dropout: float = 0.0,
+                 shared: Optional[SequenceEmbedding] = None, prefix: Any = None, params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
         self._scale = embed_size ** 0.5
         with self.name_scope():
-            self.table = mx.gluon.nn.Embedding(
+            self.table: Any = mx.gluon.nn.Embedding(
                 vocab_size, embed_size, weight_initializer=None if shared else mx.init.Normal(embed_size ** -0.5),
                 params=shared.table.params if shared else None)
             self.dropout = mx.gluon.nn.Dropout(dropout, axes=(0,)) if dropout else None

@@ -32,7 +32,7 @@ def analytic(chain: Block, *input_shapes: Shape) -> List[LayerCost]:
 
     Parameters
     ----------
-    chain : gluon.nn.Sequential or sequence of Block
+    chain : Chain, gluon.nn.Sequential or sequence of Block
         The layers in order.
     input_shapes : tuples of int
         Shapes of the first layer's inputs.

@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
-from mxnet.gluon import nn as gluon_nn
 
+from ..nn import Chain
 from ..partition import Plan
 from .schedule import fill_drain, forward_only
 from .stage import Stage
@@ -27,7 +27,7 @@ class Pipeline:
 
     Parameters
     ----------
-    chain : gluon.nn.Sequential or sequence of Block
+    chain : Chain, gluon.nn.Sequential or sequence of Block
         The layers. Each takes the arrays that the one before it returns. They are hybridized one by one.
     plan : Plan
         Layers per context.
@@ -51,9 +51,7 @@ class Pipeline:
     """
 
     def __init__(self, chain: Any, plan: Plan, loss: Optional[Block] = None, num_microbatches: int = 1) -> None:
-        if not isinstance(chain, Block):
-            chain, layers_only = gluon_nn.Sequential(), chain
-            chain.add(*layers_only)
+        chain = _as_chain(chain)
         layers = list(chain._children.items())
         if sum(plan.counts) != len(layers):
             raise ValueError(f"the plan {plan} places {sum(plan.counts)} layers, but the chain has {len(layers)}")
@@ -157,7 +155,7 @@ class Pipeline:
         futures = [thread.submit(step.run, stage, units)
                    for thread, stage, units in zip(self._threads, self.stages, schedule)]
         wait(futures)
-        errors = [future.exception() for future in futures if future.exception()]
+        errors = [error for error in (future.exception() for future in futures) if error]
         for error in sorted(errors, key=lambda e: isinstance(e, Stopped)):
             raise error  # what really failed comes before the stages that stopped because of it
         return futures[-1].result()
@@ -172,6 +170,15 @@ class Pipeline:
 
     def __exit__(self, *exc: Any) -> None:
         self.close()
+
+
+def _as_chain(layers: Any) -> Block:
+    """Layers given as a plain sequence become a Chain, which names them by their place."""
+    if isinstance(layers, Block):
+        return layers
+    chain = Chain()
+    chain.add(*layers)
+    return chain
 
 
 def _as_tuple(data: Data) -> Tuple[mx.nd.NDArray, ...]:

@@ -1,12 +1,15 @@
 """One stage: a run of layers on one context, and the live activations of its micro-batches."""
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd
 from mxnet.gluon import Block, Parameter
+
+from ..nn.chain import run_layers
 
 Arrays = Tuple[mx.nd.NDArray, ...]
 
@@ -32,6 +35,7 @@ class Stage:
     def __init__(self, index: int, layers: Dict[str, Block], context: mx.Context, loss: Optional[Block]) -> None:
         self.index, self.layers, self.context, self.loss = index, layers, context, loss
         self._live: Dict[int, Tuple[Arrays, Arrays]] = {}
+        self._recorded: Optional[List[bool]] = None  # which outputs depend on anything that has a gradient
 
     @property
     def parameters(self) -> List[Parameter]:
@@ -68,15 +72,15 @@ class Stage:
         """Add the micro-batch's gradients to the parameters' and return those of its floating-point inputs."""
         inputs, outputs = self._live.pop(microbatch)
         heads = [array for array in outputs if _is_float(array)]
-        if head_grads is not None:
-            head_grads = list(self._move(head_grads))
-        autograd.backward(heads, head_grads)
+        if self._recorded is None:
+            self._recorded = [_is_recorded(array) for array in heads]
+        if any(self._recorded):
+            grads = None if head_grads is None else list(compress(self._move(head_grads), self._recorded))
+            autograd.backward(list(compress(heads, self._recorded)), grads)
         return tuple(array.grad for array in inputs if _is_float(array)) if self.index else ()
 
     def _run(self, arrays: Arrays, labels: Sequence[Any]) -> Arrays:
-        for layer in self.layers.values():
-            out = layer(*arrays)
-            arrays = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+        arrays = run_layers(self.layers.values(), arrays)
         if self.loss is None:
             return arrays
         return (self.loss(*arrays, *self._move(labels)).sum(),)
@@ -93,3 +97,12 @@ class Stage:
 
 def _is_float(array: mx.nd.NDArray) -> bool:
     return bool(np.issubdtype(array.dtype, np.floating))
+
+
+def _is_recorded(array: mx.nd.NDArray) -> bool:
+    """Whether an array is part of a recorded graph; MXNet tells only by refusing to show the graph."""
+    try:
+        autograd.get_symbol(array)
+    except mx.MXNetError:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """From options to what a run needs: corpus, contexts, plan."""
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Dict, List
 
 import mxnet as mx
 
@@ -30,10 +30,11 @@ def load_corpus(options: Options) -> Corpus:
         return load_multi30k(str(options.src_lang), str(options.tgt_lang), options.data_dir,
                              options.cache_dir or default_cache_dir(), options.base_url or MULTI30K_URL)
     names = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
-    missing = ["--" + name for name in names if getattr(options, name) is None]
+    files: Dict[str, str] = {name: getattr(options, name) for name in names}
+    missing = ["--" + name for name, path in files.items() if path is None]
     if missing:
         raise ValueError(f"--dataset files needs {', '.join(missing)}")
-    return load_files(*(getattr(options, name) for name in names), str(options.src_lang), str(options.tgt_lang))
+    return load_files(src_lang=str(options.src_lang), tgt_lang=str(options.tgt_lang), **files)
 
 
 def choose_contexts(contexts: str, gpus: Any) -> List[mx.Context]:

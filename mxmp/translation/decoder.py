@@ -17,15 +17,15 @@ class StepDecoder:
 
     Parameters
     ----------
-    chain : gluon.nn.Sequential
+    chain : Chain
         From `translation_chain`, with parameters in place.
     plan : Plan
         Where the layers live.
     """
 
     def __init__(self, chain: Any, plan: Plan) -> None:
-        names = list(chain._children)
-        self._layers: Dict[str, Any] = dict(chain._children)
+        self._layers: Dict[str, Any] = chain.layers
+        names = list(self._layers)
         self._contexts = {names[i]: context for context, part in zip(plan.contexts, plan.ranges) for i in part}
         self._encoder = names[:names.index("target_embedding")]
         self._decoder = [name for name in names if name.startswith("decoder_")]

@@ -4,8 +4,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Tuple
 
-from mxnet.gluon import nn as gluon_nn
-
 from .. import nn
 
 
@@ -56,7 +54,7 @@ class ModelOptions:
         return self.hidden_size // 2 if self.encoder_layers == 1 else self.hidden_size
 
 
-def translation_chain(options: ModelOptions) -> gluon_nn.Sequential:
+def translation_chain(options: ModelOptions) -> nn.Chain:
     """Build the encoder-decoder of the design as one chain of named layers.
 
     The attention reads the bottom decoder layer's outputs for all target steps at once, so that nothing ties the
@@ -69,9 +67,9 @@ def translation_chain(options: ModelOptions) -> gluon_nn.Sequential:
         - **tgt**: (N, T) int32, each row beginning with the begin-of-sentence token.
 
     Outputs
-        - **logits**: (T, N, V), wrapped in a tuple of one.
+        - **logits**: (T, N, V).
     """
-    chain = gluon_nn.Sequential(prefix="translation_")
+    chain = nn.Chain(prefix="translation_")
     with chain.name_scope():
         embedding = nn.SequenceEmbedding(options.src_vocab_size, options.embed_size, options.dropout,
                                          prefix="source_embedding_")
@@ -98,8 +96,8 @@ def translation_chain(options: ModelOptions) -> gluon_nn.Sequential:
     return chain
 
 
-def _add(chain: Any, name: str, block: Any, take: Tuple[int, ...], keep: Tuple[int, ...] = ()) -> None:
-    chain.register_child(nn.Select(block, take, keep, prefix=name + "_"), name)
+def _add(chain: nn.Chain, name: str, block: Any, take: Tuple[int, ...], keep: Tuple[int, ...] = ()) -> None:
+    chain.add_named(name, nn.Select(block, take, keep, prefix=name + "_"))
 
 
 def _encoder_layer(options: ModelOptions, i: int) -> Tuple[Any, Tuple[int, ...]]:

@@ -11,17 +11,18 @@ import mxnet as mx
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from .. import runtime
 from ..data import Batch, BatchLoader, Prepared
 from ..nn import LabelSmoothedLoss
 from ..partition import Plan
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
+from .assemble import chain_costs, make_plan
+from .meter import Meter
 from .model import ModelOptions, translation_chain
 from .options import Options
-from .assemble import chain_costs, make_plan
-from .progress import Progress, draw_curve, perplexity, write_json
+from .progress import Progress, perplexity
 from .quality import Quality, measure
+from .results import write_results
 from .translator import Translator
 
 _log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Training:
         for name in _SAME_AFTER_RESUME:
             before, now = saved["options"][name], getattr(self._options, name)
             if before != now:
-                raise ValueError(f"--{name} was {before} in {self._folder} and is {now} now; resume with the same value")
+                raise ValueError(f"--{name} was {before} in {self._folder} and is {now} now; resume with the same")
         self.pipe.load_parameters(str(found / "model.params"))
         self.trainer.load_states(str(found / "optimizer.params"))
         self.progress = Progress(**saved["progress"])
@@ -109,7 +110,7 @@ class Training:
 
     def _epoch(self) -> None:
         progress, options = self.progress, self._options
-        meter = _Meter()
+        meter = Meter()
         batches = self._loader.epoch(progress.epoch, progress.batch)
         with tqdm(batches, f"epoch {progress.epoch + 1}/{options.epochs}", len(self._loader),
                   initial=progress.batch, unit="batch", leave=False) as bar:
@@ -120,7 +121,7 @@ class Training:
                 progress.step += 1
                 if progress.step % options.log_interval == 0:
                     self._report(meter, bar, rate)
-                    meter = _Meter()
+                    meter = Meter()
                 if progress.step % options.save_interval == 0:
                     self._save("latest")
         if meter.tokens:
@@ -134,13 +135,14 @@ class Training:
         self.trainer.set_learning_rate(rate)
         return loss, self.trainer.step(batch.num_tokens)
 
-    def _report(self, meter: _Meter, bar: tqdm, rate: float) -> None:
+    def _report(self, meter: Meter, bar: tqdm, rate: float) -> None:
         progress = self.progress
         loss, norm, seconds = meter.read()
         if not math.isfinite(loss):
             raise RuntimeError(f"the loss is {loss} at step {progress.step}; lower --learning_rate (now "
                                f"{self._options.learning_rate}) and --resume from the latest checkpoint")
         progress.seconds += seconds
+        progress.training_seconds += seconds
         progress.words += meter.words
         progress.train_loss.append([progress.step, loss])
         speed = meter.words / seconds
@@ -183,50 +185,10 @@ class Training:
     def _finish(self) -> Dict[str, Any]:
         best = checkpoint.find(self._folder, "best", "latest")
         self.pipe.load_parameters(str(Path(str(best)) / "model.params"))
-        corpus, progress = self._prepared.corpus, self.progress
+        corpus = self._prepared.corpus
         valid, test = (self._translate(text.src, text.tgt) for text in (corpus.valid, corpus.test))
-        results = {
-            "dataset": corpus.name, "src_lang": corpus.src_lang, "tgt_lang": corpus.tgt_lang,
-            "valid": valid._asdict(), "test": test._asdict(), "steps": progress.step, "epochs": progress.epoch,
-            "seconds": round(progress.seconds, 1), "tokens_per_second": round(progress.words / progress.seconds, 1),
-            "plan": {"layers": list(self.plan.counts), "contexts": [str(c) for c in self.plan.contexts]},
-            "runtime": runtime.report(), "versions": _versions(), "options": self._options.as_dict()}
-        write_json(self._folder / "results.json", results)
-        draw_curve(progress, self._folder / "loss.png")
+        results = write_results(self._folder, self._options, corpus, self.plan, self.progress, valid, test)
         for name, quality in (("valid", valid), ("test", test)):
             _log.info("%s: BLEU %.2f, exact match %.1f%%, length ratio %.3f [%s]", name, quality.bleu,
                       100 * quality.exact_match, quality.length_ratio, quality.signature)
         return results
-
-
-class _Meter:
-    """Adds up losses on their device; reading it is the one time that a run waits."""
-
-    def __init__(self) -> None:
-        self.tokens = self.words = 0
-        self._loss: Any = 0.0
-        self._norm: Any = None
-        self._started = time.perf_counter()
-
-    def add(self, loss: Any, norm: Any, batch: Batch) -> None:
-        """Count one step."""
-        self._loss, self._norm = self._loss + loss, norm
-        self.tokens += batch.num_tokens
-        self.words += batch.num_words
-
-    def read(self) -> Tuple[float, float, float]:
-        """Loss per token, latest gradient norm, seconds."""
-        loss, norm = mx.nd.concat(self._loss, self._norm, dim=0).asnumpy()
-        return float(loss) / self.tokens, float(norm), time.perf_counter() - self._started
-
-
-def _versions() -> Dict[str, str]:
-    import gluonnlp
-    import numpy
-    import sacrebleu
-    import sentencepiece
-
-    from .. import __version__
-    return {"mxmp": __version__, "mxnet": mx.__version__, "numpy": numpy.__version__,
-            "gluonnlp": gluonnlp.__version__, "sentencepiece": sentencepiece.__version__,
-            "sacrebleu": sacrebleu.__version__}

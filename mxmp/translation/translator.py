@@ -27,7 +27,7 @@ class Translator:
 
     Parameters
     ----------
-    chain : gluon.nn.Sequential
+    chain : Chain
         From `translation_chain`, with parameters in place.
     plan : Plan
         Where the layers live.
@@ -38,7 +38,7 @@ class Translator:
     lp_alpha : float, default 1.0
         Strength of the length normalisation; 0 is none.
     max_length : int, default 100
-        Longest translation in subwords; a sentence of S subwords also stops at 2 S + 10.
+        Longest translation in subwords; a batch whose longest sentence has S subwords also stops at 2 S + 10.
     batch_size : int, default 64
         Sentences per batch.
 

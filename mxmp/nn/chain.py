@@ -1,0 +1,43 @@
+"""A chain of named layers that hand tuples of arrays from one to the next."""
+from __future__ import annotations
+
+from typing import Any, Iterable, Tuple
+
+from mxnet.gluon import Block
+from mxnet.gluon import nn as gluon_nn
+
+
+class Chain(gluon_nn.Sequential):
+    """A Sequential whose layers may take and return several arrays, and may have names.
+
+    What a layer returns are the next one's inputs. On one context it is an ordinary block, the model that a
+    pipeline must agree with; `mxmp.Pipeline` spreads the same layers over several contexts.
+
+    Examples
+    --------
+    >>> chain = Chain()
+    >>> with chain.name_scope():
+    ...     chain.add_named("bottom", LSTMLayer(384, input_size=256))
+    ...     chain.add_named("top", LSTMLayer(384, input_size=384))
+    """
+
+    def add_named(self, name: str, block: Block) -> None:
+        """Add a layer at the end; the name is its place in parameter files, plans and logs."""
+        self.register_child(block, name)
+
+    @property
+    def layers(self) -> dict:
+        """The layers by name, in order."""
+        return dict(self._children)
+
+    def forward(self, *arrays: Any) -> Any:
+        arrays = run_layers(self._children.values(), arrays)
+        return arrays if len(arrays) > 1 else arrays[0]
+
+
+def run_layers(layers: Iterable[Block], arrays: Tuple) -> Tuple:
+    """Apply layers one after the other; always returns a tuple."""
+    for layer in layers:
+        out = layer(*arrays)
+        arrays = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+    return arrays

@@ -1,0 +1,30 @@
+"""Loss and speed of some steps, without waiting until they are asked for."""
+from __future__ import annotations
+
+import time
+from typing import Any, Tuple
+
+import mxnet as mx
+
+from ..data import Batch
+
+
+class Meter:
+    """Adds up losses on their device; reading it is the one time that a training run waits for the devices."""
+
+    def __init__(self) -> None:
+        self.tokens = self.words = 0
+        self._loss: Any = 0.0
+        self._norm: Any = None
+        self._started = time.perf_counter()
+
+    def add(self, loss: mx.nd.NDArray, norm: mx.nd.NDArray, batch: Batch) -> None:
+        """Count one step; ``loss`` and ``norm`` have shape (1,) and may still be being computed."""
+        self._loss, self._norm = self._loss + loss, norm
+        self.tokens += batch.num_tokens
+        self.words += batch.num_words
+
+    def read(self) -> Tuple[float, float, float]:
+        """Loss per target token, the latest step's gradient norm, and seconds since the meter was made."""
+        loss, norm = mx.nd.concat(self._loss, self._norm, dim=0).asnumpy()
+        return float(loss) / self.tokens, float(norm), time.perf_counter() - self._started

@@ -1,0 +1,65 @@
+import mxnet as mx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain import assert_same, initialized, to_array, trace, uniform, values
+
+from mxmp.nn import MaskedAttention
+
+SIZE = st.integers(1, 4)
+
+
+def one_by_one(query, memory, weight, lengths):
+    """Luong's general attention for one sequence and one target step after another, over the valid memory only."""
+    rows = []
+    for n, length in enumerate(lengths):
+        valid, steps = memory[:length, n], []  # (S', D)
+        for t in range(query.shape[0]):
+            scores = mx.nd.dot(valid, mx.nd.dot(weight, query[t, n]))  # (S',)
+            powers = (scores - scores.max()).exp()
+            steps.append(mx.nd.dot(powers / powers.sum(), valid))
+        rows.append(mx.nd.stack(*steps))  # (T, D)
+    return mx.nd.stack(*rows, axis=1)
+
+
+@settings(deadline=None, max_examples=20)
+@given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=3), target=SIZE, query_size=SIZE, memory_size=SIZE,
+       hybridize=st.booleans(), integer=st.booleans())
+def test_is_softmax_attention_over_each_valid_memory(lengths, target, query_size, memory_size, hybridize, integer):
+    block = initialized(MaskedAttention(memory_size, query_size), hybridize=hybridize)
+    query, memory = uniform(target, len(lengths), query_size, seed=1), uniform(5, len(lengths), memory_size, seed=2)
+    valid_length = mx.nd.array(lengths, dtype="int32" if integer else "float32")
+    actual = trace(lambda query, memory: block(query, memory, valid_length), query, memory, block=block)
+    expected = trace(lambda query, memory, weight: one_by_one(query, memory, weight, lengths),
+                     query, memory, *values(block), dtype="float64")
+    assert_same(actual, expected)
+
+
+@pytest.mark.parametrize("garbage", [3.0, -100.0, 1e6])
+def test_the_paddings_content_changes_nothing(garbage):
+    lengths = np.array([5, 1, 3])
+    padding = np.arange(5).reshape(-1, 1, 1) >= lengths.reshape(1, -1, 1)
+    block = initialized(MaskedAttention(4, 6), hybridize=True)
+    query, memory = uniform(2, 3, 6, seed=1), uniform(5, 3, 4, seed=2)
+    expected = trace(block, query, memory, lengths, block=block)
+    assert not (expected[2] * padding).any()  # no gradient into the padding
+    assert_same(trace(block, query, np.where(padding, garbage, memory), lengths, block=block), expected,
+                rtol=0, atol=0)
+
+
+def test_takes_the_querys_width_from_the_first_call():
+    block = MaskedAttention(4)
+    block.initialize()
+    block.hybridize()
+    out = block(to_array(uniform(2, 3, 7)), to_array(uniform(5, 3, 4)), to_array(np.array([5, 1, 3])))
+    assert out.shape == (2, 3, 4)
+    assert [p.shape for p in block.collect_params().values()] == [(4, 7)]
+
+
+def test_weight_is_drawn_by_xavier_whatever_the_models_initializer():
+    block = MaskedAttention(40, 60)
+    block.initialize(mx.init.One())
+    weight, = values(block)
+    bound = (3 / ((40 + 60) / 2)) ** 0.5
+    assert 0.95 * bound < np.abs(weight).max() <= bound

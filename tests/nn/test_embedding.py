@@ -1,0 +1,59 @@
+import mxnet as mx
+import numpy as np
+import pytest
+from plain import assert_same, initialized, to_array, trace, uniform, values
+
+from mxmp.nn import SequenceEmbedding
+
+TOKENS = np.array([[3, 0, 3, 5], [1, 3, 9, 0]])  # (N, T); a token may come again
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_takes_scaled_rows_time_first(hybridize):
+    block = initialized(SequenceEmbedding(10, 6), hybridize=hybridize)
+    table, = values(block)
+    out, grad = trace(block, TOKENS, block=block)
+    head, expected = uniform(4, 2, 6, seed=200), np.zeros((10, 6))
+    for n in range(2):
+        for t in range(4):
+            expected[TOKENS[n, t]] += 6 ** 0.5 * head[t, n]
+    assert_same([out, grad], [6 ** 0.5 * table[TOKENS.T], expected])
+
+
+def test_vectors_have_unit_variance_at_first():
+    mx.random.seed(1)
+    block = SequenceEmbedding(1000, 64)
+    block.initialize(mx.init.One())
+    out = block(to_array(np.arange(1000).reshape(1, 1000))).asnumpy()
+    assert abs(out.mean()) < 0.02 and abs(out.std() - 1) < 0.02
+
+
+def test_a_shared_table_is_one_parameter():
+    first = SequenceEmbedding(10, 6)
+    second = SequenceEmbedding(10, 6, shared=first)
+    assert second.table.weight is first.table.weight
+    assert list(second.collect_params().values()) == list(first.collect_params().values())
+
+
+def test_gradients_through_a_shared_table_add_up():
+    first = initialized(SequenceEmbedding(10, 6), hybridize=True)
+    second = SequenceEmbedding(10, 6, shared=first)
+    others = (TOKENS + 1) % 7
+    out = trace(lambda *tokens: [first(tokens[0]), second(tokens[1])], TOKENS, others, block=first)
+    expected = trace(lambda table: [6 ** 0.5 * mx.nd.take(table, mx.nd.array(tokens.T)) for tokens in (TOKENS, others)],
+                     *values(first), dtype="float64")
+    assert_same(out, expected)
+
+
+def test_dropout_has_one_mask_per_sequence():
+    mx.random.seed(1)
+    block = initialized(SequenceEmbedding(10, 64, dropout=0.25), hybridize=True)
+    plain = initialized(SequenceEmbedding(10, 64))
+    full = plain(to_array(TOKENS)).asnumpy()
+    assert (block(to_array(TOKENS)).asnumpy() == full).all()  # prediction
+    with mx.autograd.record():
+        out = block(to_array(TOKENS)).asnumpy()
+    kept = out != 0
+    assert (kept == kept[:1]).all() and (kept[0, 0] != kept[0, 1]).any()
+    assert 0.6 < kept[0].mean() < 0.9
+    assert_same([out], [full * kept / 0.75])

@@ -1,0 +1,119 @@
+import mxnet as mx
+import pytest
+from mxnet.gluon import nn as gluon_nn
+
+from mxmp import nn
+from mxmp.partition import LayerCost, analytic
+
+T, S, N = 7, 6, 2  # target steps, source steps, rows
+STEPS = [(T, N, 3)]
+
+
+def cost(layer, *shapes):
+    """Cost of one layer, without its name."""
+    one, = analytic([layer], *shapes)
+    return one.flops, one.parameters, one.out_shapes
+
+
+# A product of (a, b) with (b, c) is 2abc operations; biases are added element by element and count nothing.
+# An LSTM of width H over an input of width C has 4H x (C + H) weights and two biases of 4H.
+@pytest.mark.parametrize("layer, parameters, out", [
+    (nn.LSTMLayer(5), 4 * 5 * (3 + 5 + 2), 5),
+    (nn.BidirectionalLSTM(5), 2 * 4 * 5 * (3 + 5 + 2), 10),
+    (nn.ContextLSTM(5), 4 * 5 * (6 + 5 + 2), 5),
+    (nn.Residual(nn.LSTMLayer(3)), 4 * 3 * (3 + 3 + 2), 3),
+    (nn.Residual(nn.ContextLSTM(3)), 4 * 3 * (6 + 3 + 2), 3),
+    (mx.gluon.rnn.LSTM(5), 4 * 5 * (3 + 5 + 2), 5),
+], ids=repr)
+def test_recurrent_layers(layer, parameters, out):
+    shapes = {"BidirectionalLSTM": STEPS + [(N,)], "ContextLSTM": 2 * STEPS}
+    inner = type(getattr(layer, "block", layer)).__name__
+    biases = 2 * 4 * out
+    assert cost(layer, *shapes.get(inner, STEPS)) == (2 * (parameters - biases) * T * N, parameters, ((T, N, out),))
+
+
+def test_dense():
+    assert cost(gluon_nn.Dense(5, flatten=False), (T, N, 3)) == (2 * 3 * 5 * T * N, 3 * 5 + 5, ((T, N, 5),))
+    assert cost(gluon_nn.Dense(5), (N, T, 3)) == (2 * 3 * T * 5 * N, 3 * T * 5 + 5, ((N, 5),))
+
+
+def test_embedding_looks_up_and_computes_nothing():
+    assert cost(nn.SequenceEmbedding(100, 4), (N, T)) == (0, 100 * 4, ((T, N, 4),))
+
+
+def test_attention():
+    projection, scores, contexts = 2 * 3 * 4 * T * N, 2 * T * S * 4 * N, 2 * T * S * 4 * N
+    assert cost(nn.MaskedAttention(4), (T, N, 3), (S, N, 4), (N,)) == (
+        projection + scores + contexts, 3 * 4, ((T, N, 4),))
+
+
+def test_attentional_output():
+    assert cost(nn.AttentionalOutput(5), (T, N, 3), (T, N, 3)) == (2 * 6 * 5 * T * N, 6 * 5 + 5, ((T, N, 5),))
+
+
+def test_projection():
+    assert cost(nn.Projection(100, 3), (T, N, 3)) == (2 * 3 * 100 * T * N, 3 * 100 + 100, ((T, N, 100),))
+
+
+def test_select_costs_what_its_block_costs():
+    attention = nn.MaskedAttention(4)
+    flops, parameters, (out,) = cost(attention, (T, N, 3), (S, N, 4), (N,))
+    select = nn.Select(attention, take=(2, 0, 1), keep=(0, 3))
+    assert cost(select, (S, N, 4), (N,), (T, N, 3), (9, 9)) == (flops, parameters, (out, (S, N, 4), (9, 9)))
+
+
+def test_layers_without_parameters_cost_nothing():
+    assert cost(gluon_nn.Dropout(0.5), (T, N, 3)) == (0, 0, ((T, N, 3),))
+
+
+def test_a_chain_hands_shapes_on_and_names_its_layers():
+    chain = gluon_nn.Sequential()
+    chain.register_child(nn.SequenceEmbedding(100, 4), "embedding")
+    chain.register_child(nn.Residual(nn.LSTMLayer(4)), "lstm")
+    chain.register_child(nn.Projection(50, 4), "projection")
+    assert [(c.name, c.out_shapes) for c in analytic(chain, (N, T))] == [
+        ("embedding", ((T, N, 4),)), ("lstm", ((T, N, 4),)), ("projection", ((T, N, 50),))]
+
+
+def test_a_list_of_layers_is_numbered():
+    assert analytic([gluon_nn.Dense(5), gluon_nn.Dense(2)], (N, 3)) == [
+        LayerCost("0", 2 * 3 * 5 * N, 20, ((N, 5),)), LayerCost("1", 2 * 5 * 2 * N, 12, ((N, 2),))]
+
+
+def test_a_shared_parameter_counts_where_it_first_appears():
+    embedding = nn.SequenceEmbedding(100, 4)
+    chain = [embedding, nn.LSTMLayer(4), nn.Projection(100, 4, shared=embedding)]
+    assert [c.parameters for c in analytic(chain, (N, T))] == [100 * 4, 4 * 4 * (4 + 4 + 2), 100]
+    assert analytic(chain, (N, T))[2].flops == 2 * 4 * 100 * T * N
+
+
+def test_layers_of_one_name_are_still_two_layers():
+    chain = [gluon_nn.Dense(4, prefix="dense_"), gluon_nn.Dense(4, prefix="dense_")]
+    assert [c.parameters for c in analytic(chain, (N, 3))] == [3 * 4 + 4, 4 * 4 + 4]
+
+
+def test_needs_no_values_and_leaves_none():
+    layers = [nn.LSTMLayer(5), gluon_nn.Dense(4, flatten=False)]
+    analytic(layers, *STEPS)
+    assert layers[0].parameters.shape == (0,) and layers[1].weight.shape == (4, 0)
+    for layer in layers:
+        layer.initialize()
+        layer.hybridize()
+    data = layers[1](layers[0](mx.nd.ones((2, 1, 3))))
+    assert data.shape == (2, 1, 4)
+    assert [c.out_shapes for c in analytic(layers, *STEPS)] == [((T, N, 5),), ((T, N, 4),)]
+
+
+def test_counts_the_running_statistics_of_a_batch_norm():
+    assert cost(gluon_nn.BatchNorm(), (N, 3))[1:] == (4 * 3, ((N, 3),))
+
+
+def test_agrees_with_the_arrays_of_an_initialized_chain():
+    layers = [nn.SequenceEmbedding(100, 4), nn.LSTMLayer(5), nn.Projection(50, 5)]
+    costs = analytic(layers, (N, T))
+    out = mx.nd.zeros((N, T), dtype="int32")
+    for layer, expected in zip(layers, costs):
+        layer.initialize()
+        out = layer(out)
+        assert expected.out_shapes == (out.shape,)
+        assert expected.parameters == sum(p.data().size for p in layer.collect_params().values())

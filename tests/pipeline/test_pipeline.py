@@ -1,0 +1,214 @@
+"""The pipeline against plain Gluon on one context: loss and every parameter's gradient."""
+import threading
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon
+from stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, plain, random_values, set_values
+
+from mxmp import Pipeline, Plan
+from mxmp.nn import Chain, Select
+
+
+def batch(rows=8):
+    rng = np.random.RandomState(1)
+    return mx.nd.array(rng.randn(rows, 4, 5)), mx.nd.array(rng.randn(rows, 4, 3))
+
+
+@pytest.mark.parametrize("microbatches", [1, 2, 3, 8])
+@pytest.mark.parametrize("counts", [(6,), (3, 3), (1, 5), (2, 3, 1), (1, 2, 2, 1)])
+def test_loss_and_every_gradient_equal_plain_gluon(counts, microbatches):
+    x, y = batch()
+    values, loss = random_values(lstm_chain()), gluon.loss.L2Loss()
+    expected_loss, expected = plain(lstm_chain(), values, loss, [x], [y])
+    chain = lstm_chain()
+    with pipelined(chain, values, loss, counts, microbatches) as pipe:
+        actual = pipe.forward_backward(x, y)
+        np.testing.assert_allclose(actual.asnumpy(), expected_loss, 1e-5)
+        assert_same(gradients(chain), expected)
+
+
+def test_gradients_do_not_pile_up_over_steps():
+    x, y = batch()
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        pipe.forward_backward(x, y)
+        first = gradients(chain)
+        pipe.forward_backward(x, y)
+        assert_same(gradients(chain), first)
+
+
+def test_an_uneven_and_a_small_batch_are_cut_into_nearly_equal_parts():
+    loss = gluon.loss.L2Loss()
+    for rows in (7, 3, 1):
+        x, y = batch(rows)
+        values = random_values(lstm_chain())
+        _, expected = plain(lstm_chain(), values, loss, [x], [y])
+        chain = lstm_chain()
+        with pipelined(chain, values, loss, (3, 3), 4) as pipe:
+            pipe.forward_backward(x, y)
+            assert_same(gradients(chain), expected)
+
+
+def test_stages_hold_their_own_parameters_only():
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), None, (2, 4), 1) as pipe:
+        for stage in pipe.stages:
+            assert {ctx for p in stage.parameters for ctx in p.list_ctx()} == {stage.context}
+        assert sum(len(stage.parameters) for stage in pipe.stages) == len(chain.collect_params().keys())
+
+
+class Shared(gluon.nn.Sequential):
+    """Two Dense layers with one weight, which then has a copy on each of their contexts."""
+
+    def __init__(self):
+        super().__init__()
+        first = gluon.nn.Dense(5, flatten=False, in_units=5)
+        self.add(first, gluon.nn.Dense(5, flatten=False, in_units=5, params=first.params))
+
+
+def test_copies_of_a_shared_parameter_have_gradients_that_add_up_to_plain_gluons():
+    x, y = batch()[0], mx.nd.zeros((8, 4, 5))
+    values, loss = random_values(Shared()), gluon.loss.L2Loss()
+    _, expected = plain(Shared(), values, loss, [x], [y])
+    chain = Shared()
+    with pipelined(chain, values, loss, (1, 1), 2) as pipe:
+        pipe.forward_backward(x, y)
+        assert len(chain[0].weight.list_ctx()) == 2
+        assert_same(gradients(chain), expected)
+
+
+class Multiply(gluon.HybridBlock):
+    """Takes a new array and one that was carried along: the latter's gradient arrives from two places."""
+
+    def hybrid_forward(self, F, x, carried):
+        return x * carried
+
+
+def test_an_array_that_a_stage_only_carries_gets_its_gradient():
+    def build():
+        chain = Chain()
+        dense = [gluon.nn.Dense(5, flatten=False, in_units=5, activation="tanh") for _ in range(3)]
+        chain.add(dense[0], Select(dense[1], (0,), (0,)), Select(dense[2], (0,), (1,)),
+                  Select(Multiply(), (0, 1)))
+        return chain
+
+    x, y = batch()[0], mx.nd.zeros((8, 4, 5))
+    values, loss = random_values(build()), gluon.loss.L2Loss()
+    _, expected = plain(build(), values, loss, [x], [y])
+    chain = build()
+    with pipelined(chain, values, loss, (2, 1, 1), 2) as pipe:
+        pipe.forward_backward(x, y)
+        assert_same(gradients(chain), expected)
+
+
+def test_forward_only_returns_outputs_in_prediction_mode():
+    x, _ = batch()
+    chain = lstm_chain()
+    chain.add(gluon.nn.Dropout(0.9))
+    values = random_values(chain)
+    with pipelined(chain, values, None, (3, 4), 4) as pipe:
+        outputs = np.concatenate([out.asnumpy() for (out,) in pipe(x)])
+    reference = lstm_chain()
+    reference.initialize()
+    set_values(reference, values)
+    np.testing.assert_allclose(outputs, reference(x).asnumpy(), 1e-5, 1e-6)
+
+
+def test_a_file_of_parameters_loads_under_another_plan_and_into_the_plain_chain(tmp_path):
+    x, _ = batch()
+    chain, path = lstm_chain(), str(tmp_path / "chain.params")
+    with pipelined(chain, random_values(chain), None, (3, 3), 1) as pipe:
+        pipe.save_parameters(path)
+        (expected,), = pipe(x)
+    with Pipeline(lstm_chain(), Plan((2, 2, 2), CONTEXTS[:3])) as other:
+        other.load_parameters(path)
+        (out,), = other(x)
+    np.testing.assert_array_equal(out.asnumpy(), expected.asnumpy())
+    reference = lstm_chain()
+    reference.load_parameters(path)
+    np.testing.assert_allclose(reference(x).asnumpy(), expected.asnumpy(), 1e-5, 1e-6)
+
+
+def test_parameters_that_are_there_already_move_to_their_contexts():
+    x, _ = batch()
+    chain = lstm_chain()
+    chain.initialize()
+    expected = chain(x).asnumpy()
+    with Pipeline(chain, Plan((3, 3), CONTEXTS[:2])) as pipe:
+        (out,), = pipe(x)
+    np.testing.assert_allclose(out.asnumpy(), expected, 1e-5, 1e-6)
+
+
+def test_initial_values_do_not_depend_on_the_plan():
+    drawn = []
+    for counts in ((6,), (2, 4)):
+        chain = lstm_chain()
+        mx.random.seed(5)
+        with Pipeline(chain, Plan(counts, CONTEXTS[:len(counts)])) as pipe:
+            pipe.initialize()
+            drawn.append({n: p.data(p.list_ctx()[0]).asnumpy()
+                          for n, p in chain._collect_params_with_prefix().items()})
+    assert_same(*drawn, rtol=0, atol=0)
+
+
+def test_a_seed_fixes_dropout_and_another_one_changes_it():
+    x, y = batch()
+    chain = gluon.nn.Sequential()
+    chain.add(gluon.nn.Dense(3, flatten=False, in_units=5), gluon.nn.Dropout(0.5), gluon.nn.Dropout(0.5))
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (2, 1), 2) as pipe:
+        losses = []
+        for seed in (1, 1, 2):
+            pipe.seed(seed)
+            losses.append(float(pipe.forward_backward(x, y).asscalar()))
+    assert losses[0] == losses[1] != losses[2]
+
+
+class Picky(gluon.HybridBlock):
+    """Fails for one value of a switch."""
+
+    broken = True
+
+    def hybrid_forward(self, F, x):
+        if self.broken:
+            raise ValueError("this layer is broken")
+        return x
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_error_in_any_stage_reaches_the_caller_and_the_pipeline_goes_on(place):
+    x, y = batch()
+    chain = lstm_chain(layers=1)
+    blocks = list(chain)
+    picky = Picky()
+    blocks.insert(place, picky)
+    with Pipeline(blocks, Plan((1, 1, 3), CONTEXTS[:3]), gluon.loss.L2Loss(), 4) as pipe:
+        pipe.initialize()
+        with pytest.raises(ValueError, match="this layer is broken"):
+            pipe.forward_backward(x, y)
+        picky.broken = False
+        assert np.isfinite(pipe.forward_backward(x, y).asscalar())
+
+
+def test_close_ends_the_threads():
+    before = threading.active_count()
+    chain = lstm_chain()
+    pipe = pipelined(chain, random_values(chain), None, (3, 3), 1)
+    pipe(batch()[0])
+    assert threading.active_count() == before + 2
+    pipe.close()
+    assert threading.active_count() == before
+
+
+def test_mistakes_are_named():
+    chain = lstm_chain()
+    with pytest.raises(ValueError, match="places 5 layers, but the chain has 6"):
+        Pipeline(chain, Plan((2, 3), CONTEXTS[:2]))
+    with pytest.raises(ValueError, match="num_microbatches must be at least 1, got 0"):
+        Pipeline(chain, Plan((3, 3), CONTEXTS[:2]), num_microbatches=0)
+    with pipelined(chain, random_values(chain), None, (3, 3), 1) as pipe:
+        with pytest.raises(RuntimeError, match="no loss"):
+            pipe.forward_backward(*batch())
+        with pytest.raises(ValueError, match="different first axes"):
+            pipe((batch(8)[0], batch(7)[0]))

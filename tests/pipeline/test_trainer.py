@@ -1,0 +1,131 @@
+"""Trainer against one gluon.Trainer over plain Gluon on one context: parameters after several Adam steps."""
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd, gluon
+from stacks import assert_same, lstm_chain, pipelined, random_values, set_values
+
+from mxmp import Trainer
+
+ADAM = {"learning_rate": 0.01}
+
+
+def batch(seed, rows=8):
+    rng = np.random.RandomState(seed)
+    return mx.nd.array(rng.randn(rows, 4, 5)), mx.nd.array(10 * rng.randn(rows, 4, 3))
+
+
+def values_of(chain):
+    return {n: p.data(p.list_ctx()[0]).asnumpy() for n, p in chain._collect_params_with_prefix().items()}
+
+
+def plain_steps(values, steps, clip_norm):
+    chain, loss = lstm_chain(), gluon.loss.L2Loss()
+    chain.initialize()
+    set_values(chain, values)
+    parameters = chain.collect_params()
+    trainer, norms = gluon.Trainer(parameters, "adam", dict(ADAM)), []
+    for step in range(steps):
+        x, y = batch(step)
+        with autograd.record():
+            total = loss(chain(x), y).sum() / len(x)
+        total.backward()
+        grads = [p.grad() for p in parameters.values()]
+        norms.append(np.sqrt(sum(float((g ** 2).sum().asscalar()) for g in grads)))
+        if clip_norm:
+            gluon.utils.clip_global_norm(grads, clip_norm)
+        trainer.step(1)
+    return values_of(chain), norms
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.5])
+@pytest.mark.parametrize("counts", [(6,), (3, 3), (2, 3, 1)])
+def test_parameters_after_adam_steps_equal_plain_gluons(counts, clip_norm):
+    values = random_values(lstm_chain())
+    expected, norms = plain_steps(values, 5, clip_norm)
+    chain = lstm_chain()
+    with pipelined(chain, values, gluon.loss.L2Loss(), counts, 2) as pipe:
+        trainer = Trainer(pipe, "adam", ADAM, clip_norm)
+        for step in range(5):
+            x, y = batch(step)
+            pipe.forward_backward(x, y)
+            norm = trainer.step(len(x))
+            if clip_norm:
+                np.testing.assert_allclose(norm.asscalar(), norms[step], 1e-4)
+        # Adam divides by the root of a mean square: where a gradient is nearly 0 its rounding is amplified
+        assert_same(values_of(chain), expected, rtol=1e-4, atol=1e-5)
+
+
+def shared_chain():
+    chain = gluon.nn.Sequential()
+    first = gluon.nn.Dense(5, flatten=False, in_units=5)
+    chain.add(first, gluon.nn.Dense(5, flatten=False, in_units=5, params=first.params))
+    return chain
+
+
+def test_copies_of_a_shared_parameter_stay_equal_and_follow_the_single_one():
+    values, results = random_values(shared_chain()), []
+    for counts in ((2,), (1, 1)):
+        chain = shared_chain()
+        with pipelined(chain, values, gluon.loss.L2Loss(), counts, 2) as pipe:
+            trainer = Trainer(pipe, "adam", ADAM, clip_norm=0.1)
+            for step in range(3):
+                x = batch(step)[0]
+                pipe.forward_backward(x, mx.nd.ones(x.shape))
+                norm = trainer.step(len(x)).asscalar()
+            copies = [copy.asnumpy() for copy in chain[0].weight.list_data()]
+            assert len(copies) == len(counts)
+            np.testing.assert_array_equal(copies[0], copies[-1])
+            results.append({**values_of(chain), "norm": norm})
+    assert_same(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("counts", [(6,), (3, 3), (2, 3, 1)])
+def test_saved_states_go_on_under_another_plan(tmp_path, counts):
+    values, states, params = random_values(lstm_chain()), str(tmp_path / "states"), str(tmp_path / "params")
+    expected, _ = plain_steps(values, 4, None)
+    with pipelined(lstm_chain(), values, gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        trainer = Trainer(pipe, "adam", ADAM)
+        for step in range(2):
+            pipe.forward_backward(*batch(step))
+            trainer.step(8)
+        trainer.save_states(states)
+        pipe.save_parameters(params)
+    chain = lstm_chain()
+    with pipelined(chain, values, gluon.loss.L2Loss(), counts, 2) as pipe:
+        pipe.load_parameters(params)
+        trainer = Trainer(pipe, "adam", ADAM)
+        trainer.load_states(states)
+        for step in range(2, 4):
+            pipe.forward_backward(*batch(step))
+            trainer.step(8)
+        assert_same(values_of(chain), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_states_of_another_model_are_refused(tmp_path):
+    path = str(tmp_path / "states")
+    for layers in (2, 3):
+        chain = lstm_chain(layers)
+        with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (2, layers + 1), 1) as pipe:
+            trainer = Trainer(pipe, "adam", ADAM)
+            if layers == 2:
+                pipe.forward_backward(*batch(0))
+                trainer.step(8)
+                trainer.save_states(path)
+            else:
+                with pytest.raises(ValueError, match="belongs to another model or optimizer"):
+                    trainer.load_states(path)
+
+
+def test_the_learning_rate_is_that_of_all_stages():
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 1) as pipe:
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 0.5})
+        trainer.set_learning_rate(0.25)
+        assert [t.learning_rate for t in trainer.trainers] == [0.25, 0.25] and trainer.learning_rate == 0.25
+
+
+def test_a_clip_norm_that_is_not_positive_is_an_error():
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), None, (6,), 1) as pipe, pytest.raises(ValueError, match="got 0"):
+        Trainer(pipe, "sgd", clip_norm=0)

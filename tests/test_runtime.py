@@ -1,0 +1,93 @@
+"""Each test runs a new Python: what it asks is what happens before MXNet is loaded."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def python(code, **environment):
+    """Run code in a new process; returns what it prints, read as JSON."""
+    environment = {**{k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}, **environment}
+    code = "import json, os, sys\n" + code
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=120,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_importing_mxmp_or_its_runtime_does_not_load_mxnet():
+    assert python("import mxmp\nfrom mxmp import runtime\nruntime.report()\n"
+                  "print(json.dumps([name for name in ('mxnet', 'numpy') if name in sys.modules]))") == []
+
+
+def test_configure_works_before_mxnet_and_mxnet_works_after_it():
+    report, threads, total = python(
+        "from mxmp import runtime\nreport = runtime.configure(2)\nimport mxnet as mx\n"
+        "print(json.dumps([report, os.environ['OMP_NUM_THREADS'], mx.nd.ones((300, 300)).sum().asscalar().item()]))")
+    assert (report["threads_per_context"], threads, total) == (2, "2", 90000)
+
+
+def test_configure_replaces_what_was_set_by_one_thread():
+    assert python("from mxmp import runtime\nruntime.configure()\nprint(json.dumps(os.environ['OMP_NUM_THREADS']))",
+                  OMP_NUM_THREADS="7") == "1"
+
+
+def test_configure_is_refused_once_mxnet_is_loaded():
+    message, threads = python(
+        "import mxnet\nfrom mxmp import runtime\n"
+        "try:\n    runtime.configure(2)\nexcept RuntimeError as error:\n"
+        "    print(json.dumps([str(error), os.environ.get('OMP_NUM_THREADS')]))")
+    assert message.startswith("MXNet is already loaded") and "before the first import of mxnet" in message
+    assert threads is None
+
+
+@pytest.mark.parametrize("threads", [0, -2])
+def test_configure_refuses_less_than_one_thread(threads):
+    message, variable = python(
+        "from mxmp import runtime\n"
+        f"try:\n    runtime.configure({threads})\nexcept ValueError as error:\n"
+        "    print(json.dumps([str(error), os.environ.get('OMP_NUM_THREADS')]))")
+    assert message == f"threads_per_context must be at least 1, got {threads}"
+    assert variable is None
+
+
+def test_report_says_what_is_in_force():
+    before, returned, after, cores = python(
+        "from mxmp import runtime\nbefore = runtime.report()\nreturned = runtime.configure(3)\n"
+        "print(json.dumps([before, returned, runtime.report(), len(os.sched_getaffinity(0))]))")
+    assert before == {"threads_per_context": None, "allocator": "system default", "cores": cores}
+    assert returned == after
+    assert after["threads_per_context"] == 3
+    assert after["allocator"] in ("glibc, keeps its memory", "system default")
+
+
+@pytest.mark.parametrize("variable, threads", [("4", 4), ("", None), ("all", None)])
+def test_report_reads_the_environment(variable, threads):
+    report = python("from mxmp import runtime\nprint(json.dumps(runtime.report()))", OMP_NUM_THREADS=variable)
+    assert report["threads_per_context"] == threads
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_glibc_keeps_freed_memory():
+    """Without mallopt a freed 64 MiB block is unmapped at once, and its pages are faulted in again."""
+    faults = ("import resource\n"
+              "def faults():\n"
+              "    start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+              "    for _ in range(4):\n        bytearray(b'x') * (1 << 26)\n"
+              "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start\n")
+    default, kept, allocator = python(
+        faults + "from mxmp import runtime\ndefault = faults()\nreport = runtime.configure()\nfaults()\n"
+        "print(json.dumps([default, faults(), report['allocator']]))")
+    if allocator == "system default":
+        pytest.skip("this C library has no mallopt")
+    assert kept < default / 10
+
+
+def test_without_mallopt_the_report_says_so():
+    assert python("import ctypes\nctypes.CDLL = lambda name: object()\nfrom mxmp import runtime\n"
+                  "print(json.dumps(runtime.configure()['allocator']))") == "system default"

@@ -1,0 +1,89 @@
+"""Checkpoints: complete or absent, found by kind, readable on other contexts."""
+import mxnet as mx
+import numpy as np
+import pytest
+from stacks import CONTEXTS, assert_same, pipelined, random_values
+
+from mxmp import Plan, Trainer
+from mxmp.data import ParallelText, Subwords
+from mxmp.nn import LabelSmoothedLoss
+from mxmp.translation import checkpoint
+from mxmp.translation.model import ModelOptions, translation_chain
+
+
+@pytest.fixture(scope="module")
+def subwords():
+    return Subwords.train(ParallelText(["a b"] * 4, ["b a"] * 4), 12)
+
+
+@pytest.fixture
+def saved(tmp_path, subwords):
+    """A function that saves a checkpoint of some kind and step, and the values in it."""
+    size = len(subwords.src_vocab)
+    sizes = ModelOptions(size, size, True, 8, 6, 2, 2, 0.0)
+    chain = translation_chain(sizes)
+    values = random_values(chain)
+    with pipelined(chain, values, LabelSmoothedLoss(), (4, 5), 1) as pipe:
+        trainer = Trainer(pipe, "adam")
+
+        def save(kind, step):
+            return checkpoint.save(tmp_path, kind, step, pipe, trainer, subwords,
+                                   {"model": vars(sizes), "progress": {"step": step}})
+
+        yield save, values
+
+
+def test_a_newer_checkpoint_replaces_the_older_of_its_kind_only(tmp_path, saved):
+    save, _ = saved
+    for kind, step in (("best", 5), ("latest", 5), ("latest", 10)):
+        save(kind, step)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best-00000005", "latest-00000010"]
+    assert checkpoint.read(checkpoint.find(tmp_path, "latest"))["progress"] == {"step": 10}
+
+
+def test_the_same_step_can_be_saved_again(tmp_path, saved):
+    save, _ = saved
+    assert save("latest", 5) == save("latest", 5) == checkpoint.find(tmp_path, "latest")
+
+
+def test_find_prefers_the_first_kind_and_takes_a_checkpoint_itself(tmp_path, saved):
+    save, _ = saved
+    assert checkpoint.find(tmp_path, "best", "latest") is None
+    latest = save("latest", 5)
+    assert checkpoint.find(tmp_path, "best", "latest") == latest == checkpoint.find(latest, "best")
+    assert checkpoint.find(tmp_path, "best", "latest") != save("best", 3) == checkpoint.find(tmp_path, "best", "latest")
+
+
+def test_a_death_while_saving_leaves_the_older_checkpoint(tmp_path, saved, monkeypatch):
+    save, _ = saved
+    save("latest", 5)
+    monkeypatch.setattr(Subwords, "save", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        save("latest", 10)
+    assert checkpoint.find(tmp_path, "latest").name == "latest-00000005"
+
+
+@pytest.mark.parametrize("counts", [(9,), (4, 5), (2, 5, 2)])
+def test_a_chain_loads_onto_any_contexts(tmp_path, saved, subwords, counts):
+    save, values = saved
+    plan = Plan(counts, CONTEXTS[:len(counts)])
+    chain, placed, loaded = checkpoint.load_chain(save("best", 1), lambda chain: plan)
+    actual = {n: p.data(p.list_ctx()[0]).asnumpy() for n, p in chain._collect_params_with_prefix().items()}
+    assert_same(actual, values, rtol=0, atol=0)
+    assert placed == plan and loaded.models == subwords.models
+    assert {ctx for p in chain.collect_params().values() for ctx in p.list_ctx()} == set(plan.contexts)
+
+
+def test_a_damaged_description_is_named(tmp_path, saved):
+    save, _ = saved
+    path = save("best", 1)
+    (path / "checkpoint.json").write_text("{")
+    with pytest.raises(ValueError, match="cannot read the checkpoint"):
+        checkpoint.read(path)
+
+
+def test_copies_of_a_shared_table_are_saved_without_rounding(saved):
+    save, values = saved
+    stored = mx.nd.load(str(save("best", 1) / "model.params"))
+    np.testing.assert_array_equal(stored["source_embedding.block.table.weight"].asnumpy(),
+                                  values["source_embedding.block.table.weight"])
