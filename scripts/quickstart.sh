@@ -6,4 +6,4 @@ set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 bash scripts/setup_env.sh
 exec .venv/bin/python scripts/train_translation.py \
-    --dataset numbers --contexts "cpu(0-1)" --output_dir runs/quickstart "$@"
+    --dataset numbers --contexts "cpu(0-1)" "$@"

@@ -19,7 +19,7 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--plan", help="layers per context, as \"4,5\" (default: balanced by computed cost)")
     parser.add_argument("--threads_per_context", type=int, default=1, help="CPU threads of each context (default 1)")
     parser.add_argument("--beam_size", type=int, default=4, help="translations kept while searching (default 4)")
-    parser.add_argument("--lp_alpha", type=float, default=1.0, help="strength of length normalisation (default 1.0)")
+    parser.add_argument("--lp_alpha", type=float, default=1.5, help="strength of length normalisation (default 1.5)")
     parser.add_argument("--max_length", type=int, default=100, help="longest translation in subwords (default 100)")
     parser.add_argument("--nbest", type=int, default=1,
                         help="translations per sentence; above 1 each line is NUMBER, SCORE, TEXT, tab-separated")

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+CHANGES_THREADS_OR_ALLOCATOR = ("OMP_NUM_THREADS", "LD_PRELOAD", "GLIBC_TUNABLES")
 
 
 def python(code, **environment):
     """Run code in a new process; returns what it prints, read as JSON."""
-    environment = {**{k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}, **environment}
+    ours = {k: v for k, v in os.environ.items() if k not in CHANGES_THREADS_OR_ALLOCATOR}
     code = "import json, os, sys\n" + code
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=120,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**ours, **environment},
+                          timeout=120, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -83,8 +84,8 @@ def test_glibc_keeps_freed_memory():
     default, kept, allocator = python(
         faults + "from mxmp import runtime\ndefault = faults()\nreport = runtime.configure()\nfaults()\n"
         "print(json.dumps([default, faults(), report['allocator']]))")
-    if allocator == "system default":
-        pytest.skip("this C library has no mallopt")
+    if allocator == "system default" or not default:
+        pytest.skip("this C library has no mallopt, or this system does not count page faults")
     assert kept < default / 10
 
 

@@ -220,7 +220,7 @@ def test_without_uvs_python_the_search_goes_on(clone):
 
 def test_quickstart_runs_the_main_job(clone):
     ok(clone.run("--epochs", "1 2", script="quickstart.sh"))
-    job = "scripts/train_translation.py --dataset numbers --contexts cpu(0-1) --output_dir runs/quickstart"
+    job = "scripts/train_translation.py --dataset numbers --contexts cpu(0-1)"
     assert clone.calls() == [VENV, PIP, CPU, job + " --epochs 1 2"]
 
 

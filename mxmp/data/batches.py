@@ -7,6 +7,7 @@ import mxnet as mx
 import numpy as np
 from gluonnlp.data import FixedBucketSampler, batchify
 
+from .prefetch import prefetch
 from .subwords import BOS_ID, EOS_ID, PAD_ID
 
 __all__ = ["Batch", "BatchLoader", "SourceLoader"]
@@ -93,12 +94,12 @@ class BatchLoader:
         start : int
             Batches to leave out at the beginning: where to go on after an interruption.
 
-        Yields
-        ------
-        Batch
+        Returns
+        -------
+        iterator of Batch
+            Batches are made some steps ahead in a thread of their own.
         """
-        for indices in self._plan(k)[start:]:
-            yield self._make(indices)
+        return prefetch(self._make, self._plan(k)[start:])
 
     def _plan(self, k: int) -> List[List[int]]:
         # FixedBucketSampler shuffles itself in place and with numpy's global generator: hence a new one for

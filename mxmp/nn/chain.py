@@ -23,6 +23,8 @@ class Chain(gluon_nn.Sequential):
 
     def add_named(self, name: str, block: Block) -> None:
         """Add a layer at the end; the name is its place in parameter files, plans and logs."""
+        if name in self._children:
+            raise ValueError(f"the chain has a layer {name!r} already; give every layer a name of its own")
         self.register_child(block, name)
 
     @property

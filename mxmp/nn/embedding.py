@@ -10,9 +10,9 @@ from mxnet.gluon import HybridBlock
 class SequenceEmbedding(HybridBlock):
     """Embed a batch of token sequences, scaled, and turn it time first.
 
-    The table is drawn from N(0, 1/E) and its rows are multiplied by sqrt(E): rows of unit variance where the
-    LSTM reads them, and of a useful size where an output layer shares the table (Vaswani et al. 2017,
-    "Attention Is All You Need", section 3.4).
+    The table is drawn from N(0, 1/16), standard deviation 1/4, and multiplied by sqrt(E) where it is read
+    (Vaswani et al. 2017, "Attention Is All You Need", section 3.4, multiply likewise): an LSTM sees inputs large
+    enough to tell tokens apart from the first step on, and an output layer that shares the table gets smaller ones.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class SequenceEmbedding(HybridBlock):
         self._scale = embed_size ** 0.5
         with self.name_scope():
             self.table: Any = mx.gluon.nn.Embedding(
-                vocab_size, embed_size, weight_initializer=None if shared else mx.init.Normal(embed_size ** -0.5),
+                vocab_size, embed_size, weight_initializer=None if shared else mx.init.Normal(0.25),
                 params=shared.table.params if shared else None)
             self.dropout = mx.gluon.nn.Dropout(dropout, axes=(0,)) if dropout else None
 

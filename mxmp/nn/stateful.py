@@ -24,6 +24,8 @@ class StatefulBlock(HybridBlock):
         raise NotImplementedError
 
     def __call__(self, data: Any, *args: Any) -> Any:
+        if args and args[-1] is None:
+            args = args[:-1]
         if args and isinstance(args[-1], (list, tuple)):
             return super().__call__(data, *args[:-1], list(args[-1]))
         if isinstance(data, mx.sym.Symbol):

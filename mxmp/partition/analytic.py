@@ -8,6 +8,7 @@ from typing import Dict, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
+from mxnet.gluon import nn as gluon_nn
 
 from .. import nn
 
@@ -45,9 +46,9 @@ def analytic(chain: Block, *input_shapes: Shape) -> List[LayerCost]:
     costs, shapes, seen = [], list(input_shapes), set()
     for name, layer in _named(chain).items():
         outs, sizes = _infer(layer, shapes)
-        new = [p for p in layer.collect_params() if p not in seen]
+        new = [p for p in layer.collect_params().values() if p not in seen]
         seen.update(new)
-        costs.append(LayerCost(name, flops(layer, shapes, outs, sizes), sum(sizes[p] for p in new), tuple(outs)))
+        costs.append(LayerCost(name, flops(layer, shapes, outs, sizes), sum(sizes[p.name] for p in new), tuple(outs)))
         shapes = outs
     return costs
 
@@ -62,8 +63,9 @@ def _infer(layer: Block, shapes: Sequence[Shape]) -> Tuple[List[Shape], Dict[str
     outs = layer(*(mx.sym.var(name) for name in names))
     group = mx.sym.Group(list(outs) if isinstance(outs, (tuple, list)) else [outs])
     known = {name: shape for name, shape in zip(names, shapes) if name in group.list_arguments()}
-    arg_shapes, out_shapes, _ = group.infer_shape(**known)
-    sizes = {name: prod(shape) for name, shape in zip(group.list_arguments(), arg_shapes) if name not in names}
+    arg_shapes, out_shapes, aux_shapes = group.infer_shape(**known)
+    named = zip(group.list_arguments() + group.list_auxiliary_states(), arg_shapes + aux_shapes)
+    sizes = {name: prod(shape) for name, shape in named if name not in names}
     return [tuple(shape) for shape in out_shapes], sizes
 
 
@@ -74,8 +76,22 @@ def flops(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict
     return 2 * weights * prod(outs[0][:-1])
 
 
+@flops.register(nn.LSTMLayer)
+@flops.register(nn.BidirectionalLSTM)
+@flops.register(nn.ContextLSTM)
+def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
+    weights = sum(sizes.values()) - 8 * outs[0][-1]  # the flat array ends with two biases of 4 gates
+    return 2 * weights * prod(outs[0][:-1])
+
+
 @flops.register
-def _(layer: nn.SequenceEmbedding, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
+def _(layer: nn.Residual, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
+    return flops(layer.block, ins, outs, sizes)
+
+
+@flops.register(nn.SequenceEmbedding)
+@flops.register(gluon_nn.Embedding)
+def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
     return 0
 
 

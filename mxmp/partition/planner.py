@@ -36,13 +36,15 @@ def balance(costs: Sequence[float], num_stages: int) -> List[int]:
         raise ValueError(f"num_stages must be at least 1, got {num_stages}")
     if len(costs) < num_stages:
         raise ValueError(f"{len(costs)} layers cannot fill {num_stages} stages; use at most {len(costs)} contexts")
-    negative = [i for i, cost in enumerate(costs) if not cost >= 0]
-    if negative:
-        raise ValueError(f"costs must be at least 0; layer {negative[0]} has {costs[negative[0]]}")
+    infinity = float("inf")
+    wrong = [i for i, cost in enumerate(costs) if not 0 <= cost < infinity]
+    if wrong:
+        raise ValueError(f"costs must be at least 0 and finite; layer {wrong[0]} has {costs[wrong[0]]}")
     prefix = [0.0]
     for cost in costs:
         prefix.append(prefix[-1] + cost)
-    infinity = float("inf")
+    if prefix[-1] == infinity:
+        raise ValueError("the costs add up to infinity; use a larger unit")
     best = [0.0] + [infinity] * len(costs)
     cuts: List[List[int]] = []
     for _ in range(num_stages):

@@ -45,15 +45,17 @@ class Options:
     batch_size: int = _flag(64, "sentence pairs per step")
     epochs: Optional[int] = _flag(None, "passes over the training text", type=int)
     learning_rate: Optional[float] = _flag(None, "Adam's highest rate", type=float)
-    warmup_steps: int = _flag(200, "steps in which the rate rises to its highest; a cosine then takes it to 0")
+    warmup_steps: int = _flag(50, "steps in which the rate rises to its highest; a cosine then takes it to 0")
     clip_norm: float = _flag(1.0, "largest norm of all gradients together")
     label_smoothing: float = _flag(0.1, "weight of the uniform distribution in the loss")
     seed: int = _flag(1, "fixes data order, initial values and dropout")
     log_interval: int = _flag(50, "steps between two readings of the loss")
     save_interval: int = _flag(500, "steps between two checkpoints (there is one after each epoch, too)")
 
+    timeline_step: int = _flag(0, "draw when each unit of this step really ran, as timeline.png (0: none)")
+
     beam_size: int = _flag(4, "translations kept per sentence in beam search")
-    lp_alpha: float = _flag(1.0, "strength of beam search's length normalisation")
+    lp_alpha: float = _flag(1.5, "strength of beam search's length normalisation")
     output_dir: Optional[str] = _flag(None, "the run's folder (default runs/DATASET-SRC-TGT-TIME)", type=str)
     resume: bool = _flag(False, "go on from the latest checkpoint in --output_dir")
 
@@ -84,9 +86,9 @@ PRESETS: Dict[str, Dict[str, Any]] = {
     "numbers": {"src_lang": "en", "tgt_lang": "fr", "vocab_size": 600, "embed_size": 128, "hidden_size": 192,
                 "dropout": 0.1, "epochs": 5, "learning_rate": 3e-3},
     "multi30k": {"src_lang": "de", "tgt_lang": "en", "vocab_size": 6000, "embed_size": 256, "hidden_size": 384,
-                 "dropout": 0.3, "epochs": 12, "learning_rate": 2e-3},
+                 "dropout": 0.2, "epochs": 10, "learning_rate": 2e-3},
     "files": {"src_lang": "src", "tgt_lang": "tgt", "vocab_size": 6000, "embed_size": 256, "hidden_size": 384,
-              "dropout": 0.3, "epochs": 12, "learning_rate": 2e-3},
+              "dropout": 0.2, "epochs": 10, "learning_rate": 2e-3},
 }
 
 

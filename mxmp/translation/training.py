@@ -14,9 +14,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ..data import Batch, BatchLoader, Prepared
 from ..nn import LabelSmoothedLoss
 from ..partition import Plan
-from ..pipeline import Pipeline, Trainer
+from ..pipeline import Pipeline, Timeline, Trainer
 from . import checkpoint
 from .assemble import chain_costs, make_plan
+from .learning_rate import cosine_rate
 from .meter import Meter
 from .model import ModelOptions, translation_chain
 from .options import Options
@@ -64,6 +65,7 @@ class Training:
         self.pipe.initialize()
         self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
                                clip_norm=options.clip_norm)
+        self._total_steps = (options.epochs or 0) * len(self._loader)
         self.progress = Progress()
 
     def resume(self) -> None:
@@ -97,17 +99,6 @@ class Training:
                 self._save("latest")
             return self._finish()
 
-    @property
-    def _total_steps(self) -> int:
-        return (self._options.epochs or 0) * len(self._loader)
-
-    def _rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine to 0 (Loshchilov and Hutter 2017, "SGDR", equation 5)."""
-        highest, warmup = self._options.learning_rate or 0.0, min(self._options.warmup_steps, self._total_steps // 2)
-        if step < warmup:
-            return highest * (step + 1) / warmup
-        return highest * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self._total_steps - warmup)))
-
     def _epoch(self) -> None:
         progress, options = self.progress, self._options
         meter = Meter()
@@ -115,7 +106,8 @@ class Training:
         with tqdm(batches, f"epoch {progress.epoch + 1}/{options.epochs}", len(self._loader),
                   initial=progress.batch, unit="batch", leave=False) as bar:
             for batch in bar:
-                rate = self._rate(progress.step)
+                rate = cosine_rate(progress.step, self._total_steps, options.learning_rate or 0.0,
+                                   options.warmup_steps)
                 meter.add(*self._step(batch, rate), batch)
                 progress.batch += 1
                 progress.step += 1
@@ -130,8 +122,14 @@ class Training:
 
     def _step(self, batch: Batch, rate: float) -> Tuple[Any, Any]:
         """One update; returns loss and gradient norm, neither waited for."""
+        drawn = self.progress.step + 1 == self._options.timeline_step
+        if drawn:
+            mx.nd.waitall()  # what earlier steps left to do is not to be drawn
+        self.pipe.timeline = Timeline() if drawn else None
         self.pipe.seed(self._options.seed * 1_000_003 + self.progress.step)
         loss = self.pipe.forward_backward((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
+        if self.pipe.timeline is not None:
+            self.pipe.timeline.save(str(self._folder / "timeline.png"), self.plan.contexts)
         self.trainer.set_learning_rate(rate)
         return loss, self.trainer.step(batch.num_tokens)
 

@@ -35,7 +35,7 @@ class Translator:
         The subword model of the training run.
     beam_size : int, default 4
         Translations kept per sentence while searching; 1 is greedy search.
-    lp_alpha : float, default 1.0
+    lp_alpha : float, default 1.5
         Strength of the length normalisation; 0 is none.
     max_length : int, default 100
         Longest translation in subwords; a batch whose longest sentence has S subwords also stops at 2 S + 10.
@@ -48,7 +48,7 @@ class Translator:
         If a size is below 1.
     """
 
-    def __init__(self, chain: Any, plan: Plan, subwords: Subwords, beam_size: int = 4, lp_alpha: float = 1.0,
+    def __init__(self, chain: Any, plan: Plan, subwords: Subwords, beam_size: int = 4, lp_alpha: float = 1.5,
                  max_length: int = 100, batch_size: int = 64) -> None:
         for name, value in (("beam_size", beam_size), ("max_length", max_length), ("batch_size", batch_size)):
             if value < 1:

@@ -58,8 +58,9 @@ def test_takes_the_querys_width_from_the_first_call():
 
 
 def test_weight_is_drawn_by_xavier_whatever_the_models_initializer():
+    mx.random.seed(1)
     block = MaskedAttention(40, 60)
     block.initialize(mx.init.One())
     weight, = values(block)
     bound = (3 / ((40 + 60) / 2)) ** 0.5
-    assert 0.95 * bound < np.abs(weight).max() <= bound
+    assert 0.99 * bound < np.abs(weight).max() <= bound

@@ -67,9 +67,10 @@ def test_gradients_of_a_table_shared_with_the_embedding_add_up(hybridize):
 
 def test_a_shared_projection_keeps_the_embeddings_first_values():
     mx.random.seed(1)
+    chain = mx.gluon.nn.HybridSequential()
     embedding = SequenceEmbedding(1000, 64)
     projection = Projection(1000, 64, shared=embedding)
-    embedding.initialize()
-    projection.initialize()
+    chain.add(embedding, projection)
+    chain.initialize()
     assert abs(embedding.table.weight.data().asnumpy().std() * 8 - 1) < 0.02
     assert not projection.dense.bias.data().asnumpy().any()

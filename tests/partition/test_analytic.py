@@ -17,19 +17,17 @@ def cost(layer, *shapes):
 
 # A product of (a, b) with (b, c) is 2abc operations; biases are added element by element and count nothing.
 # An LSTM of width H over an input of width C has 4H x (C + H) weights and two biases of 4H.
-@pytest.mark.parametrize("layer, parameters, out", [
-    (nn.LSTMLayer(5), 4 * 5 * (3 + 5 + 2), 5),
-    (nn.BidirectionalLSTM(5), 2 * 4 * 5 * (3 + 5 + 2), 10),
-    (nn.ContextLSTM(5), 4 * 5 * (6 + 5 + 2), 5),
-    (nn.Residual(nn.LSTMLayer(3)), 4 * 3 * (3 + 3 + 2), 3),
-    (nn.Residual(nn.ContextLSTM(3)), 4 * 3 * (6 + 3 + 2), 3),
-    (mx.gluon.rnn.LSTM(5), 4 * 5 * (3 + 5 + 2), 5),
-], ids=repr)
-def test_recurrent_layers(layer, parameters, out):
-    shapes = {"BidirectionalLSTM": STEPS + [(N,)], "ContextLSTM": 2 * STEPS}
-    inner = type(getattr(layer, "block", layer)).__name__
-    biases = 2 * 4 * out
-    assert cost(layer, *shapes.get(inner, STEPS)) == (2 * (parameters - biases) * T * N, parameters, ((T, N, out),))
+@pytest.mark.parametrize("layer, shapes, parameters, width", [
+    (nn.LSTMLayer(5), STEPS, 4 * 5 * (3 + 5 + 2), 5),
+    (nn.BidirectionalLSTM(5), STEPS + [(N,)], 2 * 4 * 5 * (3 + 5 + 2), 10),
+    (nn.ContextLSTM(5), 2 * STEPS, 4 * 5 * (6 + 5 + 2), 5),
+    (nn.Residual(nn.LSTMLayer(3)), STEPS, 4 * 3 * (3 + 3 + 2), 3),
+    (nn.Residual(nn.ContextLSTM(3)), 2 * STEPS, 4 * 3 * (6 + 3 + 2), 3),
+    (mx.gluon.rnn.LSTM(5), STEPS, 4 * 5 * (3 + 5 + 2), 5),
+], ids=["LSTMLayer", "BidirectionalLSTM", "ContextLSTM", "Residual", "Residual of ContextLSTM", "gluon.rnn.LSTM"])
+def test_recurrent_layers(layer, shapes, parameters, width):
+    weights = parameters - 2 * 4 * width
+    assert cost(layer, *shapes) == (2 * weights * T * N, parameters, ((T, N, width),))
 
 
 def test_dense():
@@ -67,10 +65,10 @@ def test_layers_without_parameters_cost_nothing():
 
 
 def test_a_chain_hands_shapes_on_and_names_its_layers():
-    chain = gluon_nn.Sequential()
-    chain.register_child(nn.SequenceEmbedding(100, 4), "embedding")
-    chain.register_child(nn.Residual(nn.LSTMLayer(4)), "lstm")
-    chain.register_child(nn.Projection(50, 4), "projection")
+    chain = nn.Chain()
+    chain.add_named("embedding", nn.SequenceEmbedding(100, 4))
+    chain.add_named("lstm", nn.Residual(nn.LSTMLayer(4)))
+    chain.add_named("projection", nn.Projection(50, 4))
     assert [(c.name, c.out_shapes) for c in analytic(chain, (N, T))] == [
         ("embedding", ((T, N, 4),)), ("lstm", ((T, N, 4),)), ("projection", ((T, N, 50),))]
 

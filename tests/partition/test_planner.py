@@ -65,15 +65,15 @@ def test_leaves_the_costs_alone():
     ([1, 2], -1, "num_stages must be at least 1, got -1"),
     ([1, 2], 3, "2 layers cannot fill 3 stages; use at most 2 contexts"),
     ([], 1, "0 layers cannot fill 1 stages"),
-    ([1, -2, -3], 2, "costs must be at least 0; layer 1 has -2"),
-    ([1, nan], 2, "costs must be at least 0; layer 1 has nan"),
+    ([1, -2, -3], 2, "costs must be at least 0.*; layer 1 has -2"),
+    ([1, nan], 2, "costs must be at least 0.*; layer 1 has nan"),
 ])
 def test_says_what_cannot_be_planned(costs, num_stages, message):
     with pytest.raises(ValueError, match=message):
         balance(costs, num_stages)
 
 
-@pytest.mark.parametrize("costs", [[inf, 1, 1], [1, inf]])
-def test_refuses_an_infinite_cost(costs):
+@pytest.mark.parametrize("costs", [[inf, 1, 1], [1, inf], [1e308] * 4])
+def test_refuses_costs_whose_sum_is_infinite(costs):
     with pytest.raises(ValueError, match="inf"):
         balance(costs, 2)

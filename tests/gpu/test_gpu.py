@@ -1,0 +1,97 @@
+"""The same numbers on GPUs as on CPUs. cuDNN adds up in another order and may round products: 1e-3 is its accuracy."""
+import mxnet as mx
+import numpy as np
+import pytest
+
+from mxmp import Pipeline, Plan, Trainer, nn
+
+NUM_GPUS = mx.context.num_gpus()
+pytestmark = pytest.mark.skipif(NUM_GPUS == 0, reason="MXNet sees no GPU here")
+
+
+def close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3)
+
+
+def uniform(*shape, seed):
+    return np.random.RandomState(seed).uniform(-1, 1, shape).astype("float32")
+
+
+def everything(layer, ctx):
+    """Output, states and all gradients of an LSTM layer for random head gradients."""
+    layer.initialize(ctx=ctx)
+    layer.hybridize()
+    layer.parameters.set_data(mx.nd.array(uniform(*layer.parameters.shape, seed=1)))
+    inputs = [mx.nd.array(uniform(*shape, seed=2 + i), ctx=ctx)
+              for i, shape in enumerate([(20, 16, 32), (1, 16, 64), (1, 16, 64)])]
+    for array in inputs:
+        array.attach_grad()
+    with mx.autograd.record():
+        out, states = layer(inputs[0], inputs[1:])
+    outputs = [out, *states]
+    mx.autograd.backward(outputs, [mx.nd.array(uniform(*out.shape, seed=9), ctx=ctx) for out in outputs])
+    return [array.asnumpy() for array in [*outputs, *(x.grad for x in inputs), layer.parameters.grad()]]
+
+
+def test_lstm_layer_is_the_one_on_a_cpu():
+    on_cpu, on_gpu = [everything(nn.LSTMLayer(64, input_size=32), ctx) for ctx in (mx.cpu(), mx.gpu(0))]
+    for actual, expected in zip(on_gpu, on_cpu):
+        close(actual, expected)
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_smoothed_loss_is_the_one_on_a_cpu(hybridize):
+    results = []
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        loss = nn.LabelSmoothedLoss(0.1)
+        loss.hybridize(hybridize)
+        logits = mx.nd.array(uniform(6, 4, 9, seed=1), ctx=ctx)
+        logits.attach_grad()
+        with mx.autograd.record():
+            out = loss(logits, mx.nd.ones((4, 6), ctx=ctx), mx.nd.array([6, 1, 3, 2], ctx=ctx))
+        out.backward()
+        assert out.context == ctx
+        results.append((out.asnumpy(), logits.grad.asnumpy()))
+    for actual, expected in zip(*results):
+        close(actual, expected)
+
+
+def build_chain():
+    chain = mx.gluon.nn.Sequential()
+    embedding = nn.SequenceEmbedding(20, 16)
+    chain.add(embedding, nn.LSTMLayer(16, input_size=16), nn.Residual(nn.LSTMLayer(16, input_size=16)),
+              nn.Projection(20, 16, shared=embedding))
+    return chain
+
+
+@pytest.mark.parametrize("contexts", [
+    (mx.gpu(0), mx.cpu(0)), (mx.cpu(0), mx.gpu(0)),
+    pytest.param((mx.gpu(0), mx.gpu(1)), marks=pytest.mark.skipif(NUM_GPUS < 2, reason="MXNet sees one GPU only")),
+], ids=str)
+def test_pipeline_has_the_loss_gradients_and_updates_of_one_context(contexts):
+    random = np.random.RandomState(0)
+    tokens, label = (mx.nd.array(random.randint(0, 20, (8, 10)), dtype="int32") for _ in range(2))
+    lengths = mx.nd.array(random.randint(1, 11, 8), dtype="int32")
+    plain, loss = build_chain(), nn.LabelSmoothedLoss(0.1)
+    plain.initialize()
+    with Pipeline(build_chain(), Plan((2, 2), contexts), nn.LabelSmoothedLoss(0.1), num_microbatches=3) as pipe:
+        pipe.initialize()
+        twins = list(plain.collect_params().values())
+        pairs = list(zip(pipe.placement.items(), twins))
+        assert len(pairs) == len(pipe.placement) == len(twins) == 4
+        for (parameter, places), twin in pairs:
+            twin.set_data(parameter.data(places[0]).as_in_context(mx.cpu()))
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 0.1})
+        total = pipe.forward_backward(tokens, (label, lengths))
+        with mx.autograd.record():
+            expected = loss(plain(tokens), label, lengths).sum()
+        expected.backward()
+        assert total.context == contexts[-1]
+        close(total.asnumpy(), expected.asnumpy())
+        for (parameter, places), twin in pairs:
+            close(sum(parameter.grad(ctx).asnumpy() for ctx in places), twin.grad().asnumpy())
+        trainer.step(10)
+        mx.gluon.Trainer(plain.collect_params(), "sgd", {"learning_rate": 0.1}).step(10)
+        for (parameter, places), twin in pairs:
+            for ctx in places:
+                close(parameter.data(ctx).asnumpy(), twin.data().asnumpy())
