@@ -10,6 +10,7 @@ from .output import AttentionalOutput, Projection
 from .residual import Residual
 from .select import Select
 from .stateful import StatefulBlock
+from .time_first import TimeFirst
 
 __all__ = ["AttentionalOutput", "BidirectionalLSTM", "Chain", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
-           "MaskedAttention", "Projection", "Residual", "Select", "SequenceEmbedding", "StatefulBlock"]
+           "MaskedAttention", "Projection", "Residual", "Select", "SequenceEmbedding", "StatefulBlock", "TimeFirst"]

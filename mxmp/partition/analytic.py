@@ -89,6 +89,7 @@ def _(layer: nn.Residual, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Di
     return flops(layer.block, ins, outs, sizes)
 
 
+@flops.register(nn.TimeFirst)
 @flops.register(nn.SequenceEmbedding)
 @flops.register(gluon_nn.Embedding)
 def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:

@@ -118,7 +118,8 @@ class Pipeline:
     def seed(self, seed: int) -> None:
         """Seed the random numbers of every stage's thread, each differently; cheap enough for every step."""
         for i, (thread, stage) in enumerate(zip(self._threads, self.stages)):
-            thread.submit(mx.random.seed, (seed * 1009 + i) % 2 ** 31, stage.context)
+            # MXNet seeds 1,024 generators with seed, seed + 1, ...: neighbours must lie further apart
+            thread.submit(mx.random.seed, (seed * 8191 + i * 1_000_003) % 2 ** 31, stage.context)
 
     def forward_backward(self, data: Data, label: Data = ()) -> mx.nd.NDArray:
         """One training step's forward and backward passes over all micro-batches.

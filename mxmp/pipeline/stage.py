@@ -47,7 +47,7 @@ class Stage:
         """Clear the gradients and whatever a failed step left behind."""
         self._live.clear()
         for parameter in self.parameters:
-            if parameter.grad_req != "null":
+            if parameter._grad is not None:  # it is None where none is wanted, or before the first input came
                 parameter.grad(self.context)[:] = 0
 
     def forward(self, microbatch: int, inputs: Sequence[Any], labels: Sequence[Any] = (),

@@ -11,7 +11,7 @@ import mxnet as mx
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ..data import Batch, BatchLoader, Prepared
+from ..data import Batch, BatchLoader, Prepared, Subwords
 from ..nn import LabelSmoothedLoss
 from ..partition import Plan
 from ..pipeline import Pipeline, Timeline, Trainer
@@ -74,7 +74,7 @@ class Training:
         Raises
         ------
         ValueError
-            If an option that shapes the model or the data differs from the run's.
+            If an option that shapes the model or the data, or the text itself, differs from the run's.
         """
         found = checkpoint.find(self._folder, "latest")
         if found is None:
@@ -85,6 +85,8 @@ class Training:
             before, now = saved["options"][name], getattr(self._options, name)
             if before != now:
                 raise ValueError(f"--{name} was {before} in {self._folder} and is {now} now; resume with the same")
+        if Subwords.load(found).models != self._prepared.subwords.models:
+            raise ValueError(f"the subwords in {found} are not those of the text given now; resume with the run's own")
         self.pipe.load_parameters(str(found / "model.params"))
         self.trainer.load_states(str(found / "optimizer.params"))
         self.progress = Progress(**saved["progress"])

@@ -125,19 +125,18 @@ def test_first_values(input_size):
     layer.initialize(mx.init.One())
     layer(mx.nd.ones((1, 1, 8)))
     flat = layer.parameters.data().asnumpy()
-    weights, biases = flat[:4 * 16 * (8 + 16)], flat[4 * 16 * (8 + 16):].reshape(2, 4, 16)
+    weights, biases = flat[:4 * 16 * (8 + 16)], flat[4 * 16 * (8 + 16):]
     assert len(np.unique(weights)) > 0.99 * weights.size
     assert 0.99 / 4 < np.abs(weights).max() <= 1 / 4
     assert abs(weights.mean()) < 0.01 and abs(weights.std() * 4 - 3 ** -0.5) < 0.02
-    forget = np.array([0, 1, 0, 0]).reshape(1, 4, 1)  # input, forget, cell, output
-    np.testing.assert_array_equal(biases, 0.5 * np.broadcast_to(forget, biases.shape))
+    np.testing.assert_array_equal(biases, np.zeros(2 * 4 * 16))
 
 
 def test_weight_initializer_fills_the_matrices_only():
     layer = LSTMLayer(4, input_size=3, weight_initializer=mx.init.One())
     layer.initialize()
     flat = layer.parameters.data().asnumpy()
-    np.testing.assert_array_equal(flat, [1] * 4 * 4 * (3 + 4) + 2 * ([0] * 4 + [0.5] * 4 + [0] * 8))
+    np.testing.assert_array_equal(flat, [1] * 4 * 4 * (3 + 4) + [0] * 2 * 4 * 4)
 
 
 def test_dropout_has_one_mask_per_sequence_over_the_input():

@@ -4,16 +4,9 @@ import numpy as np
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan
-from mxmp.nn import LSTMLayer
+from mxmp.nn import LSTMLayer, TimeFirst
 
 CONTEXTS = [mx.cpu(i) for i in range(4)]
-
-
-class TimeFirst(gluon.HybridBlock):
-    """(N, T, C) to (T, N, C), or back."""
-
-    def hybrid_forward(self, F, x):
-        return F.swapaxes(x, 0, 1)
 
 
 def lstm_chain(layers=3, size=5):

@@ -7,8 +7,8 @@ import pytest
 from mxnet import gluon
 from stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, plain, random_values, set_values
 
-from mxmp import Pipeline, Plan
-from mxmp.nn import Chain, Select
+from mxmp import Pipeline, Plan, Trainer
+from mxmp.nn import Chain, LSTMLayer, Select, TimeFirst
 
 
 def batch(rows=8):
@@ -99,6 +99,28 @@ def test_an_array_that_a_stage_only_carries_gets_its_gradient():
     _, expected = plain(build(), values, loss, [x], [y])
     chain = build()
     with pipelined(chain, values, loss, (2, 1, 1), 2) as pipe:
+        pipe.forward_backward(x, y)
+        assert_same(gradients(chain), expected)
+
+
+def test_input_sizes_may_be_left_to_the_first_batch():
+    x, y = batch()
+
+    def build(**size):
+        chain = Chain()
+        chain.add(TimeFirst(), gluon.rnn.LSTM(5, **size), LSTMLayer(4, **size and {"input_size": 5}), TimeFirst(),
+                  gluon.nn.Dense(3, flatten=False, in_units=4 if size else 0))
+        return chain
+
+    values, loss = random_values(build(input_size=5)), gluon.loss.L2Loss()
+    _, expected = plain(build(input_size=5), values, loss, [x], [y])
+    chain = build()
+    with Pipeline(chain, Plan((2, 3), CONTEXTS[:2]), loss, 4) as pipe:
+        pipe.initialize()
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 0.1})
+        pipe.forward_backward(x, y)
+        trainer.step(8)
+        set_values(chain, values)
         pipe.forward_backward(x, y)
         assert_same(gradients(chain), expected)
 

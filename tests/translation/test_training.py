@@ -132,4 +132,8 @@ def test_a_folder_in_use_and_a_changed_size_are_refused_and_nothing_is_lost(flag
     assert "holds something already" in done.stderr and len(done.stderr.strip().splitlines()) == 1
     done = run(*flags, "--output_dir", finished, "--resume", "--hidden_size", "24")
     assert "--hidden_size was 16" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    other = flags[:flags.index("--train_src") + 1] + [flags[flags.index("--valid_src") + 1], "--train_tgt",
+                                                      flags[flags.index("--valid_tgt") + 1]]
+    done = run(*flags, *other, "--output_dir", finished, "--resume")
+    assert "not those of the text given now" in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert sorted(p.name for p in finished.iterdir()) == before

@@ -1,0 +1,62 @@
+"""The documentation's code runs, its links lead somewhere, and its flags exist."""
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from mxmp.translation.options import Options
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module", params=[p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+def run(request, tmp_path_factory):
+    """A page, what its Python blocks printed when they ran in order, and the folder where they ran."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "page.py").write_text("\n".join(blocks(request.param)), encoding="utf-8")
+    done = subprocess.run([sys.executable, "page.py"], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return request.param, done.stdout, folder
+
+
+def test_the_python_blocks_run_and_print_what_the_page_shows(run):
+    page, printed, folder = run
+    shown = re.findall(r"```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    # figures that depend on the machine may differ, so digits do not count; grids and tables must be the same
+    expected = [re.sub(r"[0-9]+", "0", line.strip()) for block in shown for line in block.splitlines()]
+    actual = [re.sub(r"[0-9]+", "0", line.strip()) for line in printed.splitlines()]
+    assert expected == (actual if shown else [])
+    if page.name == "tutorial.md":
+        assert (folder / "step.png").is_file()
+        exact = [line for line in printed.splitlines() if line.startswith(("stage ", "cpu("))]
+        assert len(exact) == 4 and set(exact) <= set("".join(shown).splitlines())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_and_pictures_are_there(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert missing == []
+
+
+def test_readmes_flags_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("## The flags"):text.index("## What it depends on")]
+    named = set(re.findall(r"--([a-z_]+)", table)) - {"help"}
+    assert named and named <= {field.name for field in fields(Options)}
+
+
+def test_every_dependency_is_explained():
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    names = re.findall(r'^\s+"([a-z0-9-]+)[><=]', setup, re.MULTILINE)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("## What it depends on"):]
+    assert names and [name for name in names if name not in table] == []
