@@ -32,7 +32,7 @@ setup(
         "sentencepiece>=0.1.97,<0.3",
         "sacrebleu>=2.0,<3",
         "tqdm>=4.60,<5",
-        "matplotlib>=3.4,<3.11",  # 3.11 needs numpy >= 1.25
+        "matplotlib>=3.5,<3.11",  # 3.11 needs numpy >= 1.25
         "num2words>=0.5.12,<0.6",
         "requests>=2.25,<3",
     ],

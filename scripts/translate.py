@@ -2,6 +2,7 @@
 """Translate text with a model that train_translation.py trained: one sentence a line in, one out, in order."""
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, List, TextIO
 
@@ -60,13 +61,9 @@ def main() -> None:
 
     translate = load_translator(flags)
     sentences = read_lines(flags.input) if flags.input else decode_lines(sys.stdin.buffer.read(), "standard input")
-    results = translate(sentences, progress=sys.stderr.isatty())
-    if flags.output:
-        with open(flags.output, "w", encoding="utf-8") as out:
-            write(results, flags.nbest, out)
-    else:
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        write(results, flags.nbest, sys.stdout)
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    with open(flags.output, "w", encoding="utf-8") if flags.output else nullcontext(sys.stdout) as out:
+        write(translate(sentences, progress=sys.stderr.isatty()), flags.nbest, out)
 
 
 if __name__ == "__main__":
@@ -74,3 +71,5 @@ if __name__ == "__main__":
         main()
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

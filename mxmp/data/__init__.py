@@ -1,6 +1,6 @@
 """Corpora, subwords and batches; imports nothing else of mxmp."""
 from .batches import Batch, BatchLoader, SourceLoader
-from .corpus import Corpus, ParallelText
+from .corpus import Corpus, ParallelText, fingerprint
 from .download import default_cache_dir, download
 from .files import decode_lines, load_files, read_lines, read_pair
 from .multi30k import MULTI30K_URL, load_multi30k
@@ -10,5 +10,5 @@ from .subwords import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Subwords
 
 __all__ = ["BOS_ID", "Batch", "BatchLoader", "Corpus", "EOS_ID", "MULTI30K_URL", "NUMBERS_LANGUAGES", "PAD_ID",
            "Pairs", "ParallelText", "Prepared", "SourceLoader", "Subwords", "UNK_ID", "decode_lines",
-           "default_cache_dir", "download", "load_files", "load_multi30k", "load_numbers", "prepare", "read_lines",
-           "read_pair"]
+           "default_cache_dir", "download", "fingerprint", "load_files", "load_multi30k", "load_numbers", "prepare",
+           "read_lines", "read_pair"]

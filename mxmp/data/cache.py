@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import sentencepiece
 
-from .corpus import Corpus
+from .corpus import Corpus, fingerprint
 
 __all__ = ["Entry", "Pairs", "key", "read", "write"]
 
@@ -39,13 +39,8 @@ class Entry:
 
 def key(corpus: Corpus, options: Dict[str, Any]) -> str:
     """Hexadecimal hash over all of the corpus' text, the options and the versions that matter."""
-    digest = hashlib.sha256()
-    # As JSON, so that no two different inputs run together into the same bytes.
-    digest.update(json.dumps([_FORMAT, sentencepiece.__version__, options], sort_keys=True).encode())
-    for split in _SPLITS:
-        text = getattr(corpus, split)
-        digest.update(json.dumps([text.src, text.tgt]).encode())
-    return digest.hexdigest()[:32]
+    inputs = json.dumps([_FORMAT, sentencepiece.__version__, options, fingerprint(corpus)], sort_keys=True)
+    return hashlib.sha256(inputs.encode()).hexdigest()[:32]
 
 
 def write(path: Path, entry: Entry) -> None:

@@ -1,10 +1,12 @@
 """Sentence pairs and the three splits of a translation corpus."""
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import List
 
-__all__ = ["ParallelText", "Corpus"]
+__all__ = ["Corpus", "ParallelText", "fingerprint"]
 
 
 @dataclass
@@ -57,3 +59,11 @@ class Corpus:
     train: ParallelText
     valid: ParallelText
     test: ParallelText
+
+
+def fingerprint(corpus: Corpus) -> str:
+    """Hexadecimal hash over all text of a corpus, 32 digits."""
+    digest = hashlib.sha256()
+    for text in (corpus.train, corpus.valid, corpus.test):
+        digest.update(json.dumps([text.src, text.tgt]).encode())  # JSON, so that no two texts give the same bytes
+    return digest.hexdigest()[:32]

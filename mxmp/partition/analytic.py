@@ -7,7 +7,7 @@ from math import prod
 from typing import Dict, List, Sequence, Tuple
 
 import mxnet as mx
-from mxnet.gluon import Block
+from mxnet.gluon import Block, Parameter
 from mxnet.gluon import nn as gluon_nn
 
 from .. import nn
@@ -17,12 +17,17 @@ Shape = Tuple[int, ...]
 
 @dataclass(frozen=True)
 class LayerCost:
-    """Cost of one layer: its name, forward FLOPs, number of parameters, shapes of what it hands on."""
+    """Cost of one layer: its name, forward FLOPs, size of each of its parameters, shapes of what it hands on."""
 
     name: str
     flops: int
-    parameters: int
+    sizes: Dict[str, int]
     out_shapes: Tuple[Shape, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters, those it shares with other layers included."""
+        return sum(self.sizes.values())
 
 
 def analytic(chain: Block, *input_shapes: Shape) -> List[LayerCost]:
@@ -41,14 +46,17 @@ def analytic(chain: Block, *input_shapes: Shape) -> List[LayerCost]:
     Returns
     -------
     list of LayerCost
-        One per layer. A Parameter that several layers share counts where it first appears.
+        One per layer. A Parameter that several layers share has one name in all of them.
     """
-    costs, shapes, seen = [], list(input_shapes), set()
+    costs, shapes = [], list(input_shapes)
+    keys: Dict[Parameter, str] = {}
     for name, layer in _named(chain).items():
         outs, sizes = _infer(layer, shapes)
-        new = [p for p in layer.collect_params().values() if p not in seen]
-        seen.update(new)
-        costs.append(LayerCost(name, flops(layer, shapes, outs, sizes), sum(sizes[p.name] for p in new), tuple(outs)))
+        for p in layer.collect_params().values():
+            if p not in keys:
+                keys[p] = f"{name}.{p.name}" if p.name in keys.values() else p.name
+        own = {keys[p]: sizes[p.name] for p in layer.collect_params().values()}
+        costs.append(LayerCost(name, flops(layer, shapes, outs, sizes), own, tuple(outs)))
         shapes = outs
     return costs
 

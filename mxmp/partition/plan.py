@@ -61,7 +61,8 @@ class Plan:
         lines = []
         for context, layers in zip(self.contexts, self.ranges):
             mine = [costs[i] for i in layers]
-            lines.append(f"{str(context):8} {sum(c.parameters for c in mine):>12,} parameters "
+            sizes = {name: size for cost in mine for name, size in cost.sizes.items()}  # a shared one once
+            lines.append(f"{str(context):8} {sum(sizes.values()):>12,} parameters "
                          f"{sum(c.flops for c in mine) / total:6.1%} of the work  "
                          + ", ".join(c.name for c in mine))
         return "\n".join(lines)

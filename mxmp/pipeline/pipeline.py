@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
+from mxnet.gluon import nn as gluon_nn
 
 from ..nn import Chain
 from ..partition import Plan
@@ -36,10 +37,16 @@ class Pipeline:
     num_microbatches : int, default 1
         Parts that a batch is cut into along its first axis; a smaller batch is cut into fewer.
 
+    Notes
+    -----
+    The parameters' ``grad_req`` becomes 'add', and stays so: every step adds up its micro-batches' gradients, and
+    begins by clearing them. Set it back to 'write' before you train the same blocks in plain Gluon.
+
     Raises
     ------
     ValueError
-        If the plan does not place every layer exactly once, or ``num_microbatches`` is below 1.
+        If the layers are not a chain, the plan does not place every layer exactly once, or ``num_microbatches`` is
+        below 1.
 
     Examples
     --------
@@ -91,12 +98,17 @@ class Pipeline:
         return names
 
     def save_parameters(self, path: str) -> None:
-        """Write all parameters to one file that the chain's ``load_parameters`` reads too; waits for them."""
-        self.chain.save_parameters(path)
+        """Write the chain's parameters to one file that its own ``load_parameters`` reads too; waits for them.
+
+        Of a shared parameter's equal copies the first is written: Gluon's own method writes their mean, which
+        rounds where there are three.
+        """
+        mx.nd.save(path, {name: parameter.data(parameter.list_ctx()[0])
+                          for name, parameter in self.chain._collect_params_with_prefix().items()})
 
     def load_parameters(self, path: str) -> None:
         """Read parameters that this pipeline or its chain wrote, under any plan."""
-        self.chain.load_parameters(path, ctx=self.stages[0].context if self._uninitialized() else None)
+        self.chain.load_parameters(path)
         self._place_parameters()
 
     def _uninitialized(self) -> bool:
@@ -118,8 +130,8 @@ class Pipeline:
     def seed(self, seed: int) -> None:
         """Seed the random numbers of every stage's thread, each differently; cheap enough for every step."""
         for i, (thread, stage) in enumerate(zip(self._threads, self.stages)):
-            # MXNet seeds 1,024 generators with seed, seed + 1, ...: neighbours must lie further apart
-            thread.submit(mx.random.seed, (seed * 8191 + i * 1_000_003) % 2 ** 31, stage.context)
+            # MXNet seeds 1,024 generators with seed, seed + 1, ...: no two stages or seeds may come nearer
+            thread.submit(mx.random.seed, (seed * len(self.stages) + i) * 1031 % 2 ** 31, stage.context)
 
     def forward_backward(self, data: Data, label: Data = ()) -> mx.nd.NDArray:
         """One training step's forward and backward passes over all micro-batches.
@@ -151,11 +163,17 @@ class Pipeline:
         """Run a schedule on all stages; returns the last stage's outputs, one tuple per micro-batch."""
         arrays, labels = _as_tuple(data), _as_tuple(label)
         parts = min(self.num_microbatches, arrays[0].shape[0])
+        cut = _cut(arrays + labels, parts)
         schedule = (fill_drain if training else forward_only)(len(self.stages), parts)
-        step = Step(len(self.stages), _cut(arrays, parts), _cut(labels, parts), training, self.timeline)
-        futures = [thread.submit(step.run, stage, units)
-                   for thread, stage, units in zip(self._threads, self.stages, schedule)]
-        wait(futures)
+        step = Step(len(self.stages), [part[:len(arrays)] for part in cut], [part[len(arrays):] for part in cut],
+                    training, self.timeline)
+        try:
+            futures = [thread.submit(step.run, stage, units)
+                       for thread, stage, units in zip(self._threads, self.stages, schedule)]
+            wait(futures)
+        except BaseException:  # Ctrl-C: a stage that was started must not wait for one that was not
+            step.stop()
+            raise
         errors = [error for error in (future.exception() for future in futures) if error]
         for error in sorted(errors, key=lambda e: isinstance(e, Stopped)):
             raise error  # what really failed comes before the stages that stopped because of it
@@ -175,8 +193,11 @@ class Pipeline:
 
 def _as_chain(layers: Any) -> Block:
     """Layers given as a plain sequence become a Chain, which names them by their place."""
-    if isinstance(layers, Block):
+    if isinstance(layers, (gluon_nn.Sequential, gluon_nn.HybridSequential)):
         return layers
+    if isinstance(layers, Block):
+        raise ValueError(f"{type(layers).__name__} is one block, not a chain of layers; give a Chain, a Sequential "
+                         "or a list of blocks")
     chain = Chain()
     chain.add(*layers)
     return chain
@@ -188,9 +209,8 @@ def _as_tuple(data: Data) -> Tuple[mx.nd.NDArray, ...]:
 
 def _cut(arrays: Sequence[mx.nd.NDArray], parts: int) -> List[Tuple[mx.nd.NDArray, ...]]:
     """Micro-batches along the first axis; their sizes differ by one row at most."""
-    sizes = {array.shape[0] for array in arrays}
-    if len(sizes) > 1:
+    rows = arrays[0].shape[0]
+    if any(array.shape[0] != rows for array in arrays):
         raise ValueError(f"the arrays of one batch have different first axes: {[a.shape for a in arrays]}")
-    rows = max(sizes, default=0)
     bounds = [rows * i // parts for i in range(parts + 1)]
     return [tuple(array[start:stop] for array in arrays) for start, stop in zip(bounds, bounds[1:])]

@@ -17,7 +17,7 @@ Arrays = Tuple[mx.nd.NDArray, ...]
 class Stage:
     """Layers that live on one context.
 
-    All methods but the constructor are called in the stage's own thread: MXNet keeps the fused RNN operator's
+    What works on a micro-batch is called in the stage's own thread: MXNet keeps the fused RNN operator's
     resources, the random generators and the recording flag per thread.
 
     Parameters

@@ -46,10 +46,14 @@ class Step:
                 stage.begin_step()
             outputs = [self._unit(stage, unit) for unit in units]
         except BaseException:
-            for queue in self._forward + self._backward:
-                queue.put(None)
+            self.stop()
             raise
         return [out for unit, out in zip(units, outputs) if unit.kind == "F"]
+
+    def stop(self) -> None:
+        """Wake every stage that waits for another one; each raises `Stopped`."""
+        for queue in self._forward + self._backward:
+            queue.put(None)
 
     def _unit(self, stage: Stage, unit: Unit) -> Tuple:
         last = stage.index == len(self._forward) - 1

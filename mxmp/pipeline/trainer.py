@@ -1,7 +1,7 @@
 """One gluon.Trainer per context under one face, with clipping by the global norm over all of them."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Parameter
@@ -31,7 +31,7 @@ class Trainer:
     Raises
     ------
     ValueError
-        If ``clip_norm`` is not positive.
+        If ``clip_norm`` is not positive, or a shared parameter lives on contexts such as cpu(0) and gpu(0).
     """
 
     def __init__(self, pipe: Pipeline, optimizer: str, optimizer_params: Optional[Dict[str, Any]] = None,
@@ -47,6 +47,8 @@ class Trainer:
                                           kvstore="device" if len(contexts) > 1 else None, update_on_kvstore=False)
                          for contexts, parameters in groups.items()]
         self._groups = list(groups.items())
+        for shared in groups:
+            check_device_ids(shared)
         self._names = pipe.parameter_names
 
     @property
@@ -90,6 +92,8 @@ class Trainer:
         squares = []
         for contexts, parameters in self._groups:
             grads = [p.grad(contexts[0]) for p in parameters if p.grad_req != "null"]
+            if not grads:
+                continue
             total = mx.nd.multi_sum_sq(*grads, num_arrays=len(grads)).sum()
             squares.append(total.as_in_context(self._last))
         norm = mx.nd.sqrt(mx.nd.add_n(*squares)) / batch_size
@@ -102,3 +106,11 @@ class Trainer:
                 for grad in (p.grad(context) for p in parameters if p.grad_req != "null"):
                     grad *= scales[context]
         return norm
+
+
+def check_device_ids(contexts: Sequence[mx.Context]) -> None:
+    """Refuse copies on contexts of one number: MXNet's optimizers count a copy's updates by that number alone."""
+    ids = [context.device_id for context in contexts]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"a parameter is shared by layers on {', '.join(map(str, contexts))}, whose numbers MXNet's "
+                         "optimizers cannot tell apart; give each context a number of its own, as cpu(1),gpu(0)")

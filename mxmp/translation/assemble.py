@@ -1,6 +1,7 @@
 """From options to what a run needs: corpus, contexts, plan."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict, List
 
 import mxnet as mx
@@ -25,16 +26,21 @@ def load_corpus(options: Options) -> Corpus:
         If a download fails.
     """
     if options.dataset == "numbers":
-        return load_numbers(str(options.src_lang), str(options.tgt_lang), seed=options.seed)
+        return load_numbers(str(options.src_lang), str(options.tgt_lang))
     if options.dataset == "multi30k":
         return load_multi30k(str(options.src_lang), str(options.tgt_lang), options.data_dir,
-                             options.cache_dir or default_cache_dir(), options.base_url or MULTI30K_URL)
+                             cache_folder(options), options.base_url or MULTI30K_URL)
     names = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
     files: Dict[str, str] = {name: getattr(options, name) for name in names}
     missing = ["--" + name for name, path in files.items() if path is None]
     if missing:
         raise ValueError(f"--dataset files needs {', '.join(missing)}")
     return load_files(src_lang=str(options.src_lang), tgt_lang=str(options.tgt_lang), **files)
+
+
+def cache_folder(options: Options) -> Path:
+    """Where downloads and prepared data are kept."""
+    return Path(options.cache_dir) if options.cache_dir else default_cache_dir()
 
 
 def choose_contexts(contexts: str, gpus: Any) -> List[mx.Context]:

@@ -20,7 +20,7 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
     """Write ``run/KIND-STEP`` with parameters, optimizer state, subword model and options; waits for the devices.
 
     The folder is filled under another name, flushed to the disk and renamed, and only then is the one before it
-    removed: whenever the process dies, a complete checkpoint is there.
+    moved out of the way and removed: whenever the process dies, a complete checkpoint is there.
 
     Parameters
     ----------
@@ -33,22 +33,24 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
     described : dict
         What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``progress``.
     """
-    final, partial = run / f"{kind}-{step:08d}", run / f"partial-{os.getpid()}"
+    final, partial, again = run / f"{kind}-{step:08d}", run / "partial", 0
+    while final.exists():  # the same step once more: beside the older one, never in its place
+        again += 1
+        final = run / f"{kind}-{step:08d}-{again}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     pipe.save_parameters(str(partial / "model.params"))
     trainer.save_states(str(partial / "optimizer.params"))
     subwords.save(partial)
     (partial / "checkpoint.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    for file in partial.iterdir():
-        _flush(file)
-    if final.exists():
-        shutil.rmtree(final)
+    for path in (*partial.iterdir(), partial):
+        _flush(path)
     partial.rename(final)
     _flush(run)
     for old in run.glob(f"{kind}-*"):
         if old != final:
-            shutil.rmtree(old)
+            old.rename(partial)  # so that a death while it is removed leaves nothing that looks complete
+            shutil.rmtree(partial)
     return final
 
 
@@ -57,9 +59,9 @@ def find(folder: Path, *kinds: str) -> Optional[Path]:
     if (folder / "checkpoint.json").is_file():
         return folder
     for kind in kinds:
-        found = sorted(folder.glob(f"{kind}-*/checkpoint.json"))
+        found = [path.parent for path in folder.glob(f"{kind}-*/checkpoint.json")]
         if found:
-            return found[-1].parent
+            return max(found, key=lambda path: path.name)
     return None
 
 

@@ -10,7 +10,7 @@ from ..data import Batch
 
 
 class Meter:
-    """Adds up losses on their device; reading it is the one time that a training run waits for the devices."""
+    """Adds up losses on their device; reading it is the one time that training steps wait for the devices."""
 
     def __init__(self) -> None:
         self.tokens = self.words = 0

@@ -1,8 +1,7 @@
 """The training run's options: one dataclass is the flags, their help, and what a run's folder remembers."""
 from __future__ import annotations
 
-import argparse
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, Optional
 
 
@@ -36,7 +35,7 @@ class Options:
     decoder_layers: int = _flag(2, "LSTM layers of the decoder")
     dropout: Optional[float] = _flag(None, "share dropped, one mask per sequence", type=float)
 
-    contexts: str = _flag("cpu(0-1)", "where the layers live: \"cpu(0-1)\", \"gpu(0-3)\", \"cpu(0),gpu(0)\"")
+    contexts: str = _flag("cpu(0-1)", "where the layers live: \"cpu(0-1)\", \"gpu(0-3)\", \"cpu(1),gpu(0)\"")
     gpus: Optional[str] = _flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
     plan: Optional[str] = _flag(None, "layers per context, as \"4,5\" (default: balanced by computed cost)", type=str)
     num_microbatches: int = _flag(4, "parts that a batch is cut into")
@@ -90,16 +89,3 @@ PRESETS: Dict[str, Dict[str, Any]] = {
     "files": {"src_lang": "src", "tgt_lang": "tgt", "vocab_size": 6000, "embed_size": 256, "hidden_size": 384,
               "dropout": 0.2, "epochs": 10, "learning_rate": 2e-3},
 }
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give a parser one flag per option."""
-    for option in fields(Options):
-        settings = dict(option.metadata)
-        if isinstance(option.default, bool):
-            settings["action"] = "store_true"
-        else:
-            settings.setdefault("type", type(option.default))
-            if option.default is not None:
-                settings["help"] += f" (default {option.default})"
-        parser.add_argument("--" + option.name, default=option.default, **settings)

@@ -17,8 +17,8 @@ class Progress:
     batch: int = 0
     step: int = 0
     words: int = 0
-    seconds: float = 0.0  # of training and validation
-    training_seconds: float = 0.0
+    seconds: float = 0.0  # since training began, time between a death and a resumption left out
+    training_seconds: float = 0.0  # of that, spent on steps
     best_bleu: float = -1.0
     train_loss: List[List[float]] = field(default_factory=list)  # [step, loss per token]
     valid: List[List[float]] = field(default_factory=list)  # [step, loss per token, BLEU]

@@ -11,7 +11,7 @@ import mxnet as mx
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ..data import Batch, BatchLoader, Prepared, Subwords
+from ..data import Batch, BatchLoader, Prepared, fingerprint
 from ..nn import LabelSmoothedLoss
 from ..partition import Plan
 from ..pipeline import Pipeline, Timeline, Trainer
@@ -27,8 +27,6 @@ from .results import write_results
 from .translator import Translator
 
 _log = logging.getLogger(__name__)
-_SAME_AFTER_RESUME = ("embed_size", "hidden_size", "encoder_layers", "decoder_layers", "batch_size", "seed",
-                      "dataset", "src_lang", "tgt_lang", "vocab_size", "separate_vocab", "epochs")
 
 
 class Training:
@@ -67,6 +65,7 @@ class Training:
                                clip_norm=options.clip_norm)
         self._total_steps = (options.epochs or 0) * len(self._loader)
         self.progress = Progress()
+        self._clock = time.perf_counter()
 
     def resume(self) -> None:
         """Go on from the run's latest checkpoint, or from the beginning if it has none yet.
@@ -74,19 +73,15 @@ class Training:
         Raises
         ------
         ValueError
-            If an option that shapes the model or the data, or the text itself, differs from the run's.
+            If the text differs from the run's.
         """
         found = checkpoint.find(self._folder, "latest")
         if found is None:
             _log.info("no checkpoint in %s yet; starting from the beginning", self._folder)
             return
         saved = checkpoint.read(found)
-        for name in _SAME_AFTER_RESUME:
-            before, now = saved["options"][name], getattr(self._options, name)
-            if before != now:
-                raise ValueError(f"--{name} was {before} in {self._folder} and is {now} now; resume with the same")
-        if Subwords.load(found).models != self._prepared.subwords.models:
-            raise ValueError(f"the subwords in {found} are not those of the text given now; resume with the run's own")
+        if saved["corpus"] != fingerprint(self._prepared.corpus):
+            raise ValueError(f"the text is not the one that {self._folder} was trained on; resume with the run's own")
         self.pipe.load_parameters(str(found / "model.params"))
         self.trainer.load_states(str(found / "optimizer.params"))
         self.progress = Progress(**saved["progress"])
@@ -95,6 +90,7 @@ class Training:
     def run(self) -> Dict[str, Any]:
         """Train to the end, score the best checkpoint on the test text, and write ``results.json``."""
         with logging_redirect_tqdm([logging.getLogger("mxmp")]):
+            self._clock = time.perf_counter()
             while self.progress.epoch < (self._options.epochs or 0):
                 self._epoch()
                 self._validate()
@@ -113,10 +109,11 @@ class Training:
                 meter.add(*self._step(batch, rate), batch)
                 progress.batch += 1
                 progress.step += 1
-                if progress.step % options.log_interval == 0:
-                    self._report(meter, bar, rate)
+                save = progress.step % options.save_interval == 0
+                if save or progress.step % options.log_interval == 0:
+                    self._report(meter, bar, rate)  # before a checkpoint: it must not hold a diverged model
                     meter = Meter()
-                if progress.step % options.save_interval == 0:
+                if save:
                     self._save("latest")
         if meter.tokens:
             self._report(meter, bar, rate)
@@ -138,10 +135,9 @@ class Training:
     def _report(self, meter: Meter, bar: tqdm, rate: float) -> None:
         progress = self.progress
         loss, norm, seconds = meter.read()
-        if not math.isfinite(loss):
-            raise RuntimeError(f"the loss is {loss} at step {progress.step}; lower --learning_rate (now "
-                               f"{self._options.learning_rate}) and --resume from the latest checkpoint")
-        progress.seconds += seconds
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
+                               f"--learning_rate (now {self._options.learning_rate}) and --resume")
         progress.training_seconds += seconds
         progress.words += meter.words
         progress.train_loss.append([progress.step, loss])
@@ -152,10 +148,10 @@ class Training:
                   progress.step, self._total_steps, loss, perplexity(loss), speed, norm, rate)
 
     def _validate(self) -> None:
-        started, progress = time.perf_counter(), self.progress
+        progress = self.progress
         loss = self._valid_loss()
         quality = self._translate(self._prepared.corpus.valid.src, self._prepared.corpus.valid.tgt)
-        progress.seconds += time.perf_counter() - started
+        self._tick()
         progress.valid.append([progress.step, loss, quality.bleu])
         _log.info("epoch %d valid: loss %.4f ppl %.2f BLEU %.2f (length ratio %.3f) exact match %.1f%%, after %.1f "
                   "minutes", progress.epoch, loss, perplexity(loss), quality.bleu, quality.length_ratio,
@@ -177,16 +173,23 @@ class Training:
         return measure([best[0].text for best in translator(source, progress=True)], reference)
 
     def _save(self, kind: str) -> None:
+        self._tick()
         described = {"model": vars(self._sizes), "options": self._options.as_dict(),
-                     "progress": self.progress.as_dict()}
+                     "corpus": fingerprint(self._prepared.corpus), "progress": self.progress.as_dict()}
         checkpoint.save(self._folder, kind, self.progress.step, self.pipe, self.trainer, self._prepared.subwords,
                         described)
+
+    def _tick(self) -> None:
+        """Count the time since the last tick, whatever it was spent on."""
+        now = time.perf_counter()
+        self.progress.seconds, self._clock = self.progress.seconds + now - self._clock, now
 
     def _finish(self) -> Dict[str, Any]:
         best = checkpoint.find(self._folder, "best", "latest")
         self.pipe.load_parameters(str(Path(str(best)) / "model.params"))
         corpus = self._prepared.corpus
         valid, test = (self._translate(text.src, text.tgt) for text in (corpus.valid, corpus.test))
+        self._tick()
         results = write_results(self._folder, self._options, corpus, self.plan, self.progress, valid, test)
         for name, quality in (("valid", valid), ("test", test)):
             _log.info("%s: BLEU %.2f, exact match %.1f%%, length ratio %.3f [%s]", name, quality.bleu,

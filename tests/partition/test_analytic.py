@@ -74,20 +74,26 @@ def test_a_chain_hands_shapes_on_and_names_its_layers():
 
 
 def test_a_list_of_layers_is_numbered():
-    assert analytic([gluon_nn.Dense(5), gluon_nn.Dense(2)], (N, 3)) == [
-        LayerCost("0", 2 * 3 * 5 * N, 20, ((N, 5),)), LayerCost("1", 2 * 5 * 2 * N, 12, ((N, 2),))]
+    layers = [gluon_nn.Dense(5, prefix="a_"), gluon_nn.Dense(2, prefix="b_")]
+    assert analytic(layers, (N, 3)) == [
+        LayerCost("0", 2 * 3 * 5 * N, {"a_weight": 15, "a_bias": 5}, ((N, 5),)),
+        LayerCost("1", 2 * 5 * 2 * N, {"b_weight": 10, "b_bias": 2}, ((N, 2),))]
 
 
-def test_a_shared_parameter_counts_where_it_first_appears():
+def test_a_shared_parameter_has_one_name_in_all_its_layers():
     embedding = nn.SequenceEmbedding(100, 4)
     chain = [embedding, nn.LSTMLayer(4), nn.Projection(100, 4, shared=embedding)]
-    assert [c.parameters for c in analytic(chain, (N, T))] == [100 * 4, 4 * 4 * (4 + 4 + 2), 100]
+    costs = analytic(chain, (N, T))
+    assert [c.parameters for c in costs] == [100 * 4, 4 * 4 * (4 + 4 + 2), 100 * 4 + 100]
+    assert set(costs[0].sizes) < set(costs[2].sizes)
     assert analytic(chain, (N, T))[2].flops == 2 * 4 * 100 * T * N
 
 
 def test_layers_of_one_name_are_still_two_layers():
     chain = [gluon_nn.Dense(4, prefix="dense_"), gluon_nn.Dense(4, prefix="dense_")]
-    assert [c.parameters for c in analytic(chain, (N, 3))] == [3 * 4 + 4, 4 * 4 + 4]
+    costs = analytic(chain, (N, 3))
+    assert [c.parameters for c in costs] == [3 * 4 + 4, 4 * 4 + 4]
+    assert not set(costs[0].sizes) & set(costs[1].sizes)
 
 
 def test_needs_no_values_and_leaves_none():

@@ -63,12 +63,13 @@ def test_cannot_be_made_wrong(counts, contexts, message):
 
 
 def test_table_has_a_line_per_context():
-    costs = [LayerCost("embedding", 0, 2_000_000, ()), LayerCost("lstm", 300, 1234, ()),
-             LayerCost("projection", 100, 0, ())]
-    assert Plan((2, 1), (mx.cpu(0), mx.gpu(11))).table(costs).splitlines() == [
-        "cpu(0)      2,001,234 parameters  75.0% of the work  embedding, lstm",
-        "gpu(11)             0 parameters  25.0% of the work  projection"]
+    table = {"table": 2_000_000}
+    costs = [LayerCost("embedding", 0, table, ()), LayerCost("lstm", 300, {"lstm": 1234}, ()),
+             LayerCost("target", 0, table, ()), LayerCost("projection", 100, table, ())]
+    assert Plan((3, 1), (mx.cpu(0), mx.gpu(11))).table(costs).splitlines() == [
+        "cpu(0)      2,001,234 parameters  75.0% of the work  embedding, lstm, target",
+        "gpu(11)     2,000,000 parameters  25.0% of the work  projection"]
 
 
 def test_table_of_layers_without_work():
-    assert "0.0% of the work" in Plan((1,), (mx.cpu(),)).table([LayerCost("embedding", 0, 5, ())])
+    assert "0.0% of the work" in Plan((1,), (mx.cpu(),)).table([LayerCost("embedding", 0, {}, ())])

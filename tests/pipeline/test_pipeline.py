@@ -1,6 +1,4 @@
 """The pipeline against plain Gluon on one context: loss and every parameter's gradient."""
-import threading
-
 import mxnet as mx
 import numpy as np
 import pytest
@@ -185,52 +183,3 @@ def test_a_seed_fixes_dropout_and_another_one_changes_it():
             pipe.seed(seed)
             losses.append(float(pipe.forward_backward(x, y).asscalar()))
     assert losses[0] == losses[1] != losses[2]
-
-
-class Picky(gluon.HybridBlock):
-    """Fails for one value of a switch."""
-
-    broken = True
-
-    def hybrid_forward(self, F, x):
-        if self.broken:
-            raise ValueError("this layer is broken")
-        return x
-
-
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_an_error_in_any_stage_reaches_the_caller_and_the_pipeline_goes_on(place):
-    x, y = batch()
-    chain = lstm_chain(layers=1)
-    blocks = list(chain)
-    picky = Picky()
-    blocks.insert(place, picky)
-    with Pipeline(blocks, Plan((1, 1, 3), CONTEXTS[:3]), gluon.loss.L2Loss(), 4) as pipe:
-        pipe.initialize()
-        with pytest.raises(ValueError, match="this layer is broken"):
-            pipe.forward_backward(x, y)
-        picky.broken = False
-        assert np.isfinite(pipe.forward_backward(x, y).asscalar())
-
-
-def test_close_ends_the_threads():
-    before = threading.active_count()
-    chain = lstm_chain()
-    pipe = pipelined(chain, random_values(chain), None, (3, 3), 1)
-    pipe(batch()[0])
-    assert threading.active_count() == before + 2
-    pipe.close()
-    assert threading.active_count() == before
-
-
-def test_mistakes_are_named():
-    chain = lstm_chain()
-    with pytest.raises(ValueError, match="places 5 layers, but the chain has 6"):
-        Pipeline(chain, Plan((2, 3), CONTEXTS[:2]))
-    with pytest.raises(ValueError, match="num_microbatches must be at least 1, got 0"):
-        Pipeline(chain, Plan((3, 3), CONTEXTS[:2]), num_microbatches=0)
-    with pipelined(chain, random_values(chain), None, (3, 3), 1) as pipe:
-        with pytest.raises(RuntimeError, match="no loss"):
-            pipe.forward_backward(*batch())
-        with pytest.raises(ValueError, match="different first axes"):
-            pipe((batch(8)[0], batch(7)[0]))

@@ -6,6 +6,7 @@ from mxnet import autograd, gluon
 from stacks import assert_same, lstm_chain, pipelined, random_values, set_values
 
 from mxmp import Trainer
+from mxmp.pipeline.trainer import check_device_ids
 
 ADAM = {"learning_rate": 0.01}
 
@@ -115,6 +116,26 @@ def test_states_of_another_model_are_refused(tmp_path):
             else:
                 with pytest.raises(ValueError, match="belongs to another model or optimizer"):
                     trainer.load_states(path)
+
+
+def test_a_frozen_stage_is_left_as_it_is():
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        for parameter in pipe.stages[0].parameters:
+            parameter.grad_req = "null"
+        before = values_of(chain)
+        trainer = Trainer(pipe, "adam", ADAM, clip_norm=0.5)
+        pipe.forward_backward(*batch(0))
+        trainer.step(8)
+        after = values_of(chain)
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {name for name in before if name[0] in "345"}
+
+
+def test_copies_on_contexts_of_one_number_are_refused():
+    check_device_ids((mx.cpu(1), mx.gpu(0)))
+    with pytest.raises(ValueError, match="shared by layers on cpu.0., gpu.0."):
+        check_device_ids((mx.cpu(0), mx.gpu(0)))
 
 
 def test_the_learning_rate_is_that_of_all_stages():

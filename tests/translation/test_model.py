@@ -5,6 +5,7 @@ import pytest
 from stacks import assert_same, gradients, pipelined, plain, random_values
 from tiny import CONTEXTS, OPTIONS, batch
 
+from mxmp import Trainer
 from mxmp.nn import LabelSmoothedLoss
 from mxmp.translation.model import ModelOptions, translation_chain
 
@@ -24,6 +25,24 @@ def test_loss_and_every_gradient_are_those_of_one_context(counts, microbatches):
         np.testing.assert_allclose(actual.asnumpy(), expected_loss, 1e-5)
         # a table's gradient sums some 40 rows of either sign: atol is a few float32 roundings of the sums
         assert_same(gradients(chain), expected, rtol=1e-5, atol=3e-6)
+
+
+@pytest.mark.parametrize("microbatches", [1, 4])
+def test_training_on_two_contexts_is_training_on_one(microbatches):
+    values, results = random_values(translation_chain(OPTIONS)), []
+    for counts in ((11,), (4, 7)):
+        chain = translation_chain(OPTIONS)
+        with pipelined(chain, values, LabelSmoothedLoss(0.1), counts, microbatches if len(counts) > 1 else 1) as pipe:
+            trainer, seen = Trainer(pipe, "adam", {"learning_rate": 1e-3, "epsilon": 1e-4}, clip_norm=0.3), {}
+            for step in range(3):
+                data, label, tokens = batch(seed=step)
+                seen[f"loss {step}"] = pipe.forward_backward(data, label).asnumpy() / tokens
+                seen.update({f"gradient {step} {name}": grad for name, grad in gradients(chain).items()})
+                seen[f"norm {step}"] = trainer.step(tokens).asnumpy()
+            results.append({**seen, **{n: p.data(p.list_ctx()[0]).asnumpy()
+                                       for n, p in chain._collect_params_with_prefix().items()}})
+    # rounding grows from step to step; epsilon keeps Adam from dividing rounding by rounding
+    assert_same(results[1], results[0], rtol=1e-4, atol=2e-5)
 
 
 def test_every_parameter_has_a_gradient():

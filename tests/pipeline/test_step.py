@@ -1,0 +1,137 @@
+"""Steps: stages that work at the same time, that wait for nothing, and that fail without hanging."""
+import threading
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon
+from stacks import CONTEXTS, lstm_chain, pipelined, random_values
+
+from mxmp import Pipeline, Plan, Trainer
+from mxmp.nn import Chain, LSTMLayer, TimeFirst
+from mxmp.pipeline import Timeline
+
+
+def batch(rows=8):
+    rng = np.random.RandomState(1)
+    return mx.nd.array(rng.randn(rows, 4, 5)), mx.nd.array(rng.randn(rows, 4, 3))
+
+
+class Squares(gluon.HybridBlock):
+    """A loss that has no use for its label."""
+
+    def hybrid_forward(self, F, out, label):
+        return out * out
+
+
+def test_stages_work_at_the_same_time():
+    chain = Chain()
+    chain.add(TimeFirst(), *[LSTMLayer(128, input_size=128) for _ in range(2)])
+    with Pipeline(chain, Plan((2, 1), CONTEXTS[:2]), Squares(), 8) as pipe:
+        pipe.initialize()
+        for _ in range(2):  # the first step also compiles
+            pipe.timeline = Timeline()
+            pipe.forward_backward(mx.nd.ones((128, 20, 128)), mx.nd.ones((128,)))
+        first, second = ([s for s in pipe.timeline.spans if s.unit.stage == stage] for stage in (0, 1))
+    assert any(a.start < b.end and b.start < a.end for a in first for b in second)
+
+
+class Gate(mx.operator.CustomOp):
+    """Hands its input on once the gate is open."""
+
+    is_open = threading.Event()
+
+    def forward(self, is_train, req, in_data, out_data, aux):
+        self.is_open.wait()
+        self.assign(out_data[0], req[0], in_data[0])
+
+
+@mx.operator.register("mxmp_test_gate")
+class GateProp(mx.operator.CustomOpProp):
+    """MXNet's description of `Gate`."""
+
+    def create_operator(self, ctx, shapes, dtypes):
+        return Gate()
+
+
+def test_a_training_step_returns_while_its_inputs_are_not_there_yet():
+    x, y = batch()
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 4) as pipe:
+        trainer = Trainer(pipe, "adam", clip_norm=1.0)
+        pipe.forward_backward(x, y)
+        trainer.step(8)
+        mx.nd.waitall()
+        Gate.is_open.clear()
+        late = threading.Timer(60, Gate.is_open.set)  # a step that waits would hang: open, and fail below
+        late.start()
+        held = mx.nd.Custom(x, op_type="mxmp_test_gate")
+        pipe.seed(1)
+        loss = pipe.forward_backward(held, y)
+        norm = trainer.step(8)
+        waited = Gate.is_open.is_set()
+        Gate.is_open.set()
+        late.cancel()
+        assert not waited
+        assert np.isfinite(loss.asscalar()) and np.isfinite(norm.asscalar())
+
+
+class Picky(gluon.HybridBlock):
+    """Fails for one value of a switch."""
+
+    broken = True
+
+    def hybrid_forward(self, F, x):
+        if self.broken:
+            raise ValueError("this layer is broken")
+        return x
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_error_in_any_stage_reaches_the_caller_and_the_pipeline_goes_on(place):
+    x, y = batch()
+    chain = lstm_chain(layers=1)
+    blocks = list(chain)
+    picky = Picky()
+    blocks.insert(place, picky)
+    with Pipeline(blocks, Plan((1, 1, 3), CONTEXTS[:3]), gluon.loss.L2Loss(), 4) as pipe:
+        pipe.initialize()
+        with pytest.raises(ValueError, match="this layer is broken"):
+            pipe.forward_backward(x, y)
+        picky.broken = False
+        assert np.isfinite(pipe.forward_backward(x, y).asscalar())
+
+
+def test_close_ends_the_threads():
+    before = threading.active_count()
+    chain = lstm_chain()
+    pipe = pipelined(chain, random_values(chain), None, (3, 3), 1)
+    pipe(batch()[0])
+    assert threading.active_count() == before + 2
+    pipe.close()
+    assert threading.active_count() == before
+
+
+def test_mistakes_are_named():
+    chain = lstm_chain()
+    with pytest.raises(ValueError, match="places 5 layers, but the chain has 6"):
+        Pipeline(chain, Plan((2, 3), CONTEXTS[:2]))
+    with pytest.raises(ValueError, match="num_microbatches must be at least 1, got 0"):
+        Pipeline(chain, Plan((3, 3), CONTEXTS[:2]), num_microbatches=0)
+    with pipelined(chain, random_values(chain), None, (3, 3), 1) as pipe:
+        with pytest.raises(RuntimeError, match="no loss"):
+            pipe.forward_backward(*batch())
+        with pytest.raises(ValueError, match="different first axes"):
+            pipe((batch(8)[0], batch(7)[0]))
+
+
+def test_one_block_is_not_a_chain():
+    with pytest.raises(ValueError, match="Dense is one block, not a chain"):
+        Pipeline(gluon.nn.Dense(3), Plan((1,), CONTEXTS[:1]))
+
+
+def test_labels_of_another_batch_size_are_an_error():
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        with pytest.raises(ValueError, match="different first axes"):
+            pipe.forward_backward(batch(8)[0], batch(7)[1])
