@@ -39,18 +39,17 @@ def draw_curve(progress: Progress, path: Path) -> None:
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(*zip(*progress.train_loss), color="#8fb8de", label="training loss")
+    lines = axes.plot(*zip(*progress.train_loss), color="#8fb8de", label="training loss")
     if progress.valid:
         steps, losses, bleu = zip(*progress.valid)
-        axes.plot(steps, losses, color="#1f4e79", marker="o", label="validation loss")
+        lines += axes.plot(steps, losses, color="#1f4e79", marker="o", label="validation loss")
         right = axes.twinx()
-        right.plot(steps, bleu, color="#d1661c", marker="s", label="validation BLEU")
+        lines += right.plot(steps, bleu, color="#d1661c", marker="s", label="validation BLEU")
         right.set_ylabel("BLEU")
         right.set_ylim(bottom=0)
-        right.legend(loc="center right")
     axes.set_xlabel("step")
     axes.set_ylabel("loss per target token (nats)")
-    axes.legend(loc="upper right")
+    axes.legend(handles=lines, loc="center right")
     figure.savefig(path, dpi=130)
 
 
