@@ -63,7 +63,7 @@ def main() -> None:
     sentences = read_lines(flags.input) if flags.input else decode_lines(sys.stdin.buffer.read(), "standard input")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     with open(flags.output, "w", encoding="utf-8") if flags.output else nullcontext(sys.stdout) as out:
-        write(translate(sentences, progress=sys.stderr.isatty()), flags.nbest, out)
+        write(translate(sentences, progress=True), flags.nbest, out)
 
 
 if __name__ == "__main__":

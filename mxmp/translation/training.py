@@ -102,7 +102,7 @@ class Training:
         meter = Meter()
         batches = self._loader.epoch(progress.epoch, progress.batch)
         with tqdm(batches, f"epoch {progress.epoch + 1}/{options.epochs}", len(self._loader),
-                  initial=progress.batch, unit="batch", leave=False) as bar:
+                  initial=progress.batch, unit="batch", leave=False, disable=None) as bar:
             for batch in bar:
                 rate = cosine_rate(progress.step, self._total_steps, options.learning_rate or 0.0,
                                    options.warmup_steps)

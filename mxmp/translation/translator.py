@@ -67,7 +67,8 @@ class Translator:
         results: List[List[Hypothesis]] = [[Hypothesis("", 0.0)]] * len(ids)
         filled = [i for i, sentence in enumerate(ids) if sentence]
         loader = SourceLoader([ids[i] for i in filled], self._batch_size)
-        with tqdm(total=len(filled), desc="translating", unit="sentence", disable=not progress, leave=False) as bar:
+        with tqdm(total=len(filled), desc="translating", unit="sentence", disable=None if progress else True,
+                  leave=False) as bar:
             for indices, src, src_len in loader:
                 for i, hypotheses in zip(indices, self._search(src, src_len)):
                     results[filled[i]] = hypotheses
