@@ -130,8 +130,7 @@ class Pipeline:
     def seed(self, seed: int) -> None:
         """Seed the random numbers of every stage's thread, each differently; cheap enough for every step."""
         for i, (thread, stage) in enumerate(zip(self._threads, self.stages)):
-            # MXNet seeds 1,024 generators with seed, seed + 1, ...: no two stages or seeds may come nearer
-            thread.submit(mx.random.seed, (seed * len(self.stages) + i) * 1031 % 2 ** 31, stage.context)
+            thread.submit(mx.random.seed, (seed * 1009 + i) % 2 ** 31, stage.context)
 
     def forward_backward(self, data: Data, label: Data = ()) -> mx.nd.NDArray:
         """One training step's forward and backward passes over all micro-batches.
