@@ -7,7 +7,7 @@ from typing import Any
 def side_by_side(F: Any, left: Any, right: Any) -> Any:
     """(T, N, C) and (T, N, C) to (T, N, 2C), what ``concat(dim=-1)`` gives.
 
-    MXNet 1.9.1's ``concat`` along the last axis copies element by element on CPUs: forward and backward took
-    12.2 ms for two arrays of (16, 64, 384), ``stack`` and ``reshape`` 1.3 ms (one thread of an AMD EPYC).
+    MXNet 1.9.1's ``concat`` along the last axis is slow on CPUs: forward and backward took 12.1 ms for two arrays of
+    (16, 64, 384), ``stack`` and ``reshape`` 1.3 ms (docs/benchmarks.md has the program).
     """
     return F.reshape(F.stack(left, right, axis=2), shape=(0, 0, -3))
