@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Train a translation model whose layers live on several contexts."""
 import logging
-import sys
 import time
 from pathlib import Path
 
-from mxmp import runtime
+from mxmp import program, runtime
 from mxmp.translation.flags import parse_options, save_options, saved_options
 
 
@@ -39,9 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; go on with --resume")
+    program.run(main, interrupted="interrupted; go on with --resume")

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, List, TextIO
 
-from mxmp import runtime
+from mxmp import program, runtime
 
 
 def parse_flags() -> argparse.Namespace:
@@ -67,9 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    program.run(main)

@@ -31,7 +31,7 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
     step : int
         Steps trained so far.
     described : dict
-        What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``progress``.
+        What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``corpus`` (fingerprint), ``progress``.
     """
     final, partial, again = run / f"{kind}-{step:08d}", run / "partial", 0
     while final.exists():  # the same step once more: beside the older one, never in its place
