@@ -13,8 +13,8 @@ class LSTMLayer(StatefulBlock):
 
     ``gluon.rnn.LSTM`` holds four arrays and concatenates them in every call, and its gradient is split again.
     A pipeline calls a layer once per micro-batch, so that this cost is paid several times a step: with 16 rows
-    of 16 steps such a call takes 1.7 times as long (docs/benchmarks.md). This layer holds the operator's own flat array instead
-    (all weights, then all biases: i2h, h2h; gates in the order input, forget, cell, output).
+    of 16 steps such a call takes 1.7 times as long (docs/benchmarks.md). This layer holds the operator's own flat
+    array instead (all weights, then all biases: i2h, h2h; gates in the order input, forget, cell, output).
 
     Parameters
     ----------
