@@ -10,13 +10,14 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import warnings
 from typing import Any, Dict
 
 # mallopt's parameters (glibc, malloc.h) and what stops it from giving every large buffer back to the system:
-# without them each operator's output is mapped, zeroed and unmapped anew.
-_MALLOPT = {"M_ARENA_MAX": (-8, 1), "M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2 ** 31 - 1),
-            "M_TOP_PAD": (-2, 64 << 20)}
-_report: Dict[str, Any] = {}
+# without them each operator's output is mapped, zeroed and unmapped anew. -1 turns trimming off.
+_MALLOPT = {"M_ARENA_MAX": (-8, 1), "M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, -1), "M_TOP_PAD": (-2, 64 << 20)}
+_SYSTEM_DEFAULT, _KEEPS = "system default", "glibc, keeps its memory"
+_state: Dict[str, Any] = {"allocator": _SYSTEM_DEFAULT, "configured": False, "advised": False}
 
 
 def configure(threads_per_context: int = 1) -> Dict[str, Any]:
@@ -47,16 +48,42 @@ def configure(threads_per_context: int = 1) -> Dict[str, Any]:
         raise RuntimeError("MXNet is already loaded and has read its settings; call mxmp.runtime.configure() "
                            "before the first import of mxnet, gluonnlp or another part of mxmp")
     os.environ["OMP_NUM_THREADS"] = str(threads_per_context)
-    _report["allocator"] = "glibc, keeps its memory" if _keep_memory() else "system default"
+    _state["allocator"] = _KEEPS if _keep_memory() else _SYSTEM_DEFAULT
+    _state["configured"] = True
     return report()
 
 
 def report() -> Dict[str, Any]:
     """What is in force: threads per context (None: MXNet's own choice, all cores), allocator, cores."""
-    threads = os.environ.get("OMP_NUM_THREADS")
-    return {"threads_per_context": int(threads) if threads and threads.isdigit() else None,
-            "allocator": _report.get("allocator", "system default"),
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return {"threads_per_context": int(threads) if threads.isdigit() else None, "allocator": _state["allocator"],
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+
+
+def advise() -> None:
+    """Warn, once in a program that did not call `configure`, of settings that cost speed or risk a hang.
+
+    Changes nothing. The pipeline calls it where it is imported.
+    """
+    if _state["configured"] or _state["advised"]:
+        return
+    _state["advised"] = True
+    found = []
+    if report()["threads_per_context"] != 1 and report()["cores"] > 1:
+        found.append("OMP_NUM_THREADS is not 1, so that each CPU context takes several threads for itself, and "
+                     "nd.dot on two of them at once can hang")
+    if not _allocator_chosen():
+        found.append("the allocator gives large buffers back to the system after every operator, which costs "
+                     "CPU contexts speed")
+    if found:
+        warnings.warn("; ".join(found) + ". Begin the program with `from mxmp import runtime; "
+                      "runtime.configure(threads_per_context=1)`, before the first import of mxnet or of another part "
+                      "of mxmp", RuntimeWarning, stacklevel=2)
+
+
+def _allocator_chosen() -> bool:
+    """Whether the environment chose an allocator, or how glibc's behaves."""
+    return any(name.startswith("MALLOC_") or name in ("LD_PRELOAD", "GLIBC_TUNABLES") for name in os.environ)
 
 
 def _keep_memory() -> bool:

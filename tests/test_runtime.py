@@ -92,3 +92,35 @@ def test_glibc_keeps_freed_memory():
 def test_without_mallopt_the_report_says_so():
     assert python("import ctypes\nctypes.CDLL = lambda name: object()\nfrom mxmp import runtime\n"
                   "print(json.dumps(runtime.configure()['allocator']))") == "system default"
+
+
+WARNINGS = """
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    {first}
+    from mxmp import Pipeline, pipeline, runtime
+    runtime.advise()
+found = [str(w.message) for w in caught if w.category is RuntimeWarning]
+print(json.dumps([found, os.environ.get("OMP_NUM_THREADS")]))
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core has one thread")
+def test_a_running_program_is_warned_once_and_left_as_it_is():
+    found, threads = python(WARNINGS.format(first="import mxnet"))
+    assert len(found) == 1 and threads is None
+    assert "OMP_NUM_THREADS is not 1" in found[0] and "can hang" in found[0] and "allocator" in found[0]
+    assert "`from mxmp import runtime; runtime.configure(threads_per_context=1)`" in found[0]
+
+
+def test_the_warning_names_only_what_is_wrong():
+    found, _ = python(WARNINGS.format(first="import mxnet"), OMP_NUM_THREADS="1")
+    assert len(found) == 1 and "OMP_NUM_THREADS" not in found[0] and "allocator" in found[0]
+
+
+@pytest.mark.parametrize("first, environment", [
+    ("from mxmp import runtime; runtime.configure(2)", {}),
+    ("import mxnet", {"OMP_NUM_THREADS": "1", "GLIBC_TUNABLES": "glibc.malloc.trim_threshold=4294967296"})])
+def test_a_program_that_chose_its_settings_is_not_warned(first, environment):
+    assert python(WARNINGS.format(first=first), **environment)[0] == []
