@@ -30,6 +30,8 @@ class MaskedAttention(HybridBlock):
         - **context**: (T, N, D).
     """
 
+    chunkable = False  # every output depends on the whole memory: a pipeline must not cut it in time
+
     def __init__(self, memory_size: int, query_size: int = 0, prefix: Any = None, params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
         with self.name_scope():

@@ -32,6 +32,8 @@ class BidirectionalLSTM(HybridBlock):
         - **out**: (T, N, 2H). Outputs in the padding are defined but mean nothing.
     """
 
+    chunkable = False  # every output depends on the whole sequence: a pipeline must not cut it in time
+
     def __init__(self, hidden_size: int, dropout: float = 0.0, input_size: int = 0, weight_initializer: Any = None,
                  dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)

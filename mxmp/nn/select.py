@@ -1,7 +1,7 @@
 """Wiring for chains whose layers need more than the layer before them gives."""
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import Any, Callable, Sequence, Tuple
 
 from mxnet.gluon import Block
 
@@ -22,6 +22,9 @@ class Select(Block):
     keep : sequence of int, default ()
         Positions of the arrays that are handed on after the block's result.
 
+    Around a recurrent block it is recurrent too: given a list of states as its last input, it returns
+    ``(outputs, new_states)``.
+
     Examples
     --------
     >>> attend = Select(MaskedAttention(512), take=(0, 1, 2), keep=(0,))
@@ -34,10 +37,19 @@ class Select(Block):
         self.block = block
         self.take, self.keep = tuple(take), tuple(keep)
 
+    @property
+    def begin_state(self) -> Callable:
+        """That of a recurrent block inside; with others there is none."""
+        return self.block.begin_state
+
     def forward(self, *arrays: Any) -> Tuple:
+        states = [arrays[-1]] if isinstance(arrays[-1], (list, tuple)) else []
+        arrays = arrays[:-1] if states else arrays
         last = max(self.take + self.keep)
         if last >= len(arrays):
             raise ValueError(f"{self.block.name} needs {last + 1} arrays from the layer before it, got {len(arrays)}")
-        out = self.block(*(arrays[i] for i in self.take))
+        out = self.block(*(arrays[i] for i in self.take), *states)
+        out, new_states = out if states else (out, None)
         out = tuple(out) if isinstance(out, (tuple, list)) else (out,)
-        return out + tuple(arrays[i] for i in self.keep)
+        out += tuple(arrays[i] for i in self.keep)
+        return (out, new_states) if states else out
