@@ -1,30 +1,36 @@
-"""The pipeline: stages, one issuing thread each, and the queues between them."""
+"""The pipeline: a chain's stages, and one issuing thread for each."""
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from functools import lru_cache
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import mxnet as mx
-from mxnet.gluon import Block, Parameter
+from mxnet.gluon import Block, Parameter, ParameterDict
 from mxnet.gluon import nn as gluon_nn
 
 from ..nn import Chain
 from ..partition import Plan
-from .schedule import fill_drain, forward_only
+from . import parameters
+from .cut import LAYOUTS, join
+from .feed import Data, Feed
+from .head import Head
+from .probes import Loss, Probes
+from .recurrent import States, check_chunkable, cut_states, join_states
+from .schedule import SCHEDULES, Schedule, Unit, forward_only
 from .stage import Stage
 from .step import Step, Stopped
 from .timeline import Timeline
-
-Data = Union[mx.nd.NDArray, Sequence[mx.nd.NDArray]]
+from .turns import in_order
 
 
 class Pipeline:
     """Train a chain of layers that is spread over several contexts.
 
-    A batch is cut into micro-batches, and every stage works on another one at the same time. Each stage is
-    issued from a thread of its own: on CPU contexts MXNet's fused RNN operator locks a resource that the
-    issuing thread owns, so that two stages issued from one thread never overlap. Threads exchange handles of
-    arrays that are still being computed; nothing in a step waits for a device.
+    A batch is cut into micro-batches and, if asked for, time chunks, and every stage works on another one at the same
+    time. Each stage is issued from a thread of its own: on CPU contexts MXNet's fused RNN operator locks a resource
+    that the issuing thread owns, so that two stages issued from one thread never overlap. Threads exchange handles
+    of arrays that are still being computed; nothing in a step waits for a device.
 
     Parameters
     ----------
@@ -32,10 +38,19 @@ class Pipeline:
         The layers. Each takes the arrays that the one before it returns. They are hybridized one by one.
     plan : Plan
         Layers per context.
-    loss : Block or None
-        Called on the last context with the chain's outputs and the labels; its result is summed.
+    loss : callable or None
+        Called on the last context with the chain's outputs and the labels, over a micro-batch's whole time; its
+        result is summed. Any Gluon loss.
     num_microbatches : int, default 1
-        Parts that a batch is cut into along its first axis; a smaller batch is cut into fewer.
+        Parts that a batch is cut into along its batch axis; a smaller batch is cut into fewer.
+    num_chunks : int, default 1
+        Parts that each micro-batch is cut into along its time axis, for chains whose layers only look back; a shorter
+        sequence is cut into fewer. Recurrent layers hand their states from chunk to chunk.
+    schedule : str, default "1f1b"
+        "1f1b", "fill_drain" or "wavefront"; docs/pipeline.md says when to use which.
+    layout : str, default "NTC"
+        Axes of the chain's inputs and outputs: "NTC" (batch first) or "TNC" (time first). Arrays with one axis have
+        the batch there.
 
     Notes
     -----
@@ -45,8 +60,8 @@ class Pipeline:
     Raises
     ------
     ValueError
-        If the layers are not a chain, the plan does not place every layer exactly once, or ``num_microbatches`` is
-        below 1.
+        If the layers are not a chain, the plan does not place every layer exactly once, an option is none of those
+        above, or a layer cannot run in time chunks.
 
     Examples
     --------
@@ -57,118 +72,137 @@ class Pipeline:
     >>> trainer.step(num_tokens)
     """
 
-    def __init__(self, chain: Any, plan: Plan, loss: Optional[Block] = None, num_microbatches: int = 1) -> None:
+    def __init__(self, chain: Any, plan: Plan, loss: Optional[Callable] = None, num_microbatches: int = 1,
+                 num_chunks: int = 1, schedule: str = "1f1b", layout: str = "NTC") -> None:
         chain = _as_chain(chain)
         layers = list(chain._children.items())
         if sum(plan.counts) != len(layers):
             raise ValueError(f"the plan {plan} places {sum(plan.counts)} layers, but the chain has {len(layers)}")
-        if num_microbatches < 1:
-            raise ValueError(f"num_microbatches must be at least 1, got {num_microbatches}")
-        self.chain, self.plan, self.num_microbatches = chain, plan, num_microbatches
-        self.timeline: Optional[Timeline] = None
-        last = len(plan.counts) - 1
-        self.stages = [Stage(i, dict(layers[part.start:part.stop]), context, loss if i == last else None)
-                       for i, (context, part) in enumerate(zip(plan.contexts, plan.ranges))]
-        for stage in self.stages:
-            for block in [*stage.layers.values(), *([loss] if isinstance(stage.loss, Block) else [])]:
-                block.hybridize()
+        _check_options(num_microbatches, num_chunks, schedule, layout)
+        if num_chunks > 1:
+            check_chunkable(dict(layers))
+        self.chain, self.plan = chain, plan
+        self.num_microbatches, self.num_chunks = num_microbatches, num_chunks
+        self.schedule, self.layout = schedule, layout
+        heads = [None] * (len(plan.counts) - 1) + [Head(loss, plan.contexts[-1], layout) if loss else None]
+        self.stages = [Stage(i, dict(layers[part.start:part.stop]), context, head)
+                       for i, (context, part, head) in enumerate(zip(plan.contexts, plan.ranges, heads))]
+        self._hybridize(carrying=False)
+        self._probes = Probes()
+        self._seed: Optional[int] = None
+        self._timeline: Optional[Timeline] = None
         self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"mxmp-stage-{i}")
                          for i in range(len(self.stages))]
-        if not self._uninitialized():
-            self._place_parameters()
+        if all(parameter._data is not None for parameter in self.placement):
+            parameters.place(self.placement)
 
     @property
     def placement(self) -> Dict[Parameter, List[mx.Context]]:
         """Every parameter with its contexts: several where layers of different stages share it."""
-        placed: Dict[Parameter, List[mx.Context]] = {}
-        for stage in self.stages:
-            for parameter in stage.parameters:
-                placed.setdefault(parameter, []).append(stage.context)
-        return placed
+        return parameters.placement(self.stages)
 
     @property
     def parameter_names(self) -> Dict[Parameter, str]:
         """Every parameter's name by its place in the chain; a shared one has the name of its first place."""
-        names: Dict[Parameter, str] = {}
-        for stage in self.stages:
-            blocks = {**stage.layers, **({"loss": stage.loss} if isinstance(stage.loss, Block) else {})}
-            for layer, block in blocks.items():
-                for name, parameter in block._collect_params_with_prefix().items():
-                    names.setdefault(parameter, f"{layer}.{name}")
-        return names
+        return parameters.names(self.stages)
+
+    def collect_params(self, select: Optional[str] = None) -> ParameterDict:
+        """The chain's and the loss's parameters; ``select`` is a regular expression, as in Gluon."""
+        found = self.chain.collect_params(select)
+        for block in self.stages[-1].head.blocks if self.stages[-1].head else ():
+            found.update(block.collect_params(select))
+        return found
+
+    def initialize(self, init: Any = None, force_reinit: bool = False) -> None:
+        """Give every parameter its first value on its own contexts, in the chain's order whatever the plan."""
+        parameters.initialize(self.placement, init, force_reinit)
+        parameters.place(self.placement)
 
     def save_parameters(self, path: str) -> None:
-        """Write the chain's parameters to one file that its own ``load_parameters`` reads too; waits for them.
-
-        Of a shared parameter's equal copies the first is written: Gluon's own method writes their mean, which
-        rounds where there are three.
-        """
-        mx.nd.save(path, {name: parameter.data(parameter.list_ctx()[0])
-                          for name, parameter in self.chain._collect_params_with_prefix().items()})
+        """Write the chain's parameters to one file that its own ``load_parameters`` reads too; waits for them."""
+        parameters.save(path, self.chain)
 
     def load_parameters(self, path: str) -> None:
         """Read parameters that this pipeline or its chain wrote, under any plan."""
         self.chain.load_parameters(path)
-        self._place_parameters()
+        parameters.place(self.placement)
 
-    def _uninitialized(self) -> bool:
-        return any(parameter._data is None for parameter in self.placement)
-
-    def initialize(self, init: Any = None, force_reinit: bool = False) -> None:
-        """Give every parameter its first value on its own contexts, in the chain's order whatever the plan."""
-        for parameter, contexts in self.placement.items():
-            parameter.initialize(None, contexts, init or mx.init.Uniform(), force_reinit)
-        self._place_parameters()
-
-    def _place_parameters(self) -> None:
-        for parameter, contexts in self.placement.items():
-            if parameter.list_ctx() != contexts:
-                parameter.reset_ctx(contexts)
-            if parameter.grad_req == "write":
-                parameter.grad_req = "add"
+    def begin_state(self, batch_size: int) -> States:
+        """Zero states of all recurrent layers on their contexts: of each layer what its own ``begin_state`` gives."""
+        return [layer.begin_state(batch_size, ctx=stage.context) for stage in self.stages for layer in stage.stateful]
 
     def seed(self, seed: int) -> None:
-        """Seed the random numbers of every stage's thread, each differently; cheap enough for every step."""
-        for i, (thread, stage) in enumerate(zip(self._threads, self.stages)):
-            thread.submit(mx.random.seed, (seed * 1009 + i) % 2 ** 31, stage.context)
+        """Fix the next training step's random numbers, for each stage, micro-batch and chunk; later steps go on."""
+        self._seed = seed
 
-    def forward_backward(self, data: Data, label: Data = ()) -> mx.nd.NDArray:
-        """One training step's forward and backward passes over all micro-batches.
+    def timeline(self) -> Timeline:
+        """Record when each unit really runs, until the timeline's ``stop()`` or the end of its ``with`` block."""
+        self._timeline = Timeline(self.plan.contexts)
+        return self._timeline
+
+    def forward_backward(self, data: Data, label: Data = (), states: Optional[States] = None) -> Any:
+        """One training step's forward and backward passes over all micro-batches and chunks.
 
         Parameters
         ----------
         data : NDArray or sequence of NDArray
-            The chain's inputs; the batch is the first axis of each.
+            The chain's inputs. One with a gradient attached (``attach_grad``) gets it.
         label : NDArray or sequence of NDArray
-            What the loss takes after the chain's outputs; the batch is the first axis.
+            What the loss takes after the chain's outputs.
+        states : list of list of NDArray or None
+            What `begin_state` or the step before gave. No gradient goes back through them (truncated
+            back-propagation through time).
 
         Returns
         -------
-        NDArray
-            The loss summed over the batch, shape (1,), on the last context. It may still be being computed.
-            Gradients are those of this sum; `Trainer.step` divides them.
+        NDArray or (NDArray, states)
+            The loss summed over the batch, shape (1,), on the last context, which may still be being computed; with
+            states given also the new ones. Gradients are those of this sum; `Trainer.step` divides them. An error
+            that MXNet finds only while computing is raised where the loss is waited for, its place in its message.
         """
-        if self.stages[-1].loss is None:
+        if self.stages[-1].head is None:
             raise RuntimeError("this pipeline has no loss; give Pipeline(..., loss=...) to train with it")
-        losses = self._execute(data, label, training=True)
-        return mx.nd.add_n(*(loss for (loss,) in losses))
+        return self._execute(data, label, states, training=True)
 
-    def __call__(self, data: Data, label: Data = ()) -> Any:
-        """Forward pass only, in prediction mode: the chain's outputs per micro-batch or, with a loss, its sum."""
-        results = self._execute(data, label, training=False)
-        return results if self.stages[-1].loss is None else mx.nd.add_n(*(loss for (loss,) in results))
+    def __call__(self, data: Data, label: Data = (), states: Optional[States] = None) -> Any:
+        """Forward pass only, in prediction mode.
 
-    def _execute(self, data: Data, label: Data, training: bool) -> List[Tuple]:
-        """Run a schedule on all stages; returns the last stage's outputs, one tuple per micro-batch."""
-        arrays, labels = _as_tuple(data), _as_tuple(label)
-        parts = min(self.num_microbatches, arrays[0].shape[0])
-        cut = _cut(arrays + labels, parts)
-        schedule = (fill_drain if training else forward_only)(len(self.stages), parts)
-        step = Step(len(self.stages), [part[:len(arrays)] for part in cut], [part[len(arrays):] for part in cut],
-                    training, self.timeline)
+        Returns
+        -------
+        NDArray, tuple of NDArray, or (either, states)
+            With a loss its sum, as of `forward_backward`; without one what the chain returns for the whole batch, on
+            the last context. With states given also the new ones.
+        """
+        return self._execute(data, label, states, training=False)
+
+    def wait(self) -> None:
+        """Wait until all that was issued is there; an error that MXNet finds is raised here with its place."""
+        self._probes.check()
+
+    def _execute(self, data: Data, label: Data, states: Optional[States], training: bool) -> Any:
+        feed = Feed.of(data, label, self.layout, self.num_microbatches, self.num_chunks, training)
+        carrying = states is not None or len(feed.steps) > 1
+        self._hybridize(carrying)
+        make = SCHEDULES[self.schedule] if training else forward_only
+        step = Step(*_planned(make, len(self.stages), len(feed.rows), len(feed.steps)), feed,
+                    self._seed if training else None)
+        stateful = [stage.stateful for stage in self.stages]
+        given = cut_states(states or self.begin_state(sum(feed.rows)), stateful, feed.rows) if carrying else None
+        timeline = self._timeline if self._timeline and self._timeline.recording else None
+        for stage in self.stages:
+            stage.begin_step(feed.steps, given[stage.index] if given else [], timeline)
+        self._run(step)
+        if training:
+            self._seed = None
+            feed.hand_back(step.results("B"))
+        result = self._result(step, feed)
+        new = [stage.states for stage in self.stages]
+        return result if states is None else (result, join_states(new, stateful, len(feed.rows)))
+
+    def _run(self, step: Step) -> None:
+        """Let every stage's thread issue its units."""
         try:
-            futures = [thread.submit(step.run, stage, units)
-                       for thread, stage, units in zip(self._threads, self.stages, schedule)]
+            futures = [thread.submit(step.run, stage) for thread, stage in zip(self._threads, self.stages)]
             wait(futures)
         except BaseException:  # Ctrl-C: a stage that was started must not wait for one that was not
             step.stop()
@@ -176,7 +210,26 @@ class Pipeline:
         errors = [error for error in (future.exception() for future in futures) if error]
         for error in sorted(errors, key=lambda e: isinstance(e, Stopped)):
             raise error  # what really failed comes before the stages that stopped because of it
-        return futures[-1].result()
+
+    def _result(self, step: Step, feed: Feed) -> Any:
+        """The sum of the losses or, without a loss, the joined outputs."""
+        first, rest = step.probes()
+        count = self._probes.add(first)
+        self._probes.add(rest)
+        outputs = step.results("F")
+        if self.stages[-1].head:
+            return Loss.of([loss for losses in outputs.values() for loss in losses], self._probes, count)
+        joined = join(outputs, feed.rows, feed.steps, self.layout)
+        return joined if len(joined) > 1 else joined[0]
+
+    def _hybridize(self, carrying: bool) -> None:
+        """Hybridize the layers, anew where calls with states follow calls without: Gluon's recurrent layers are
+        traced for one of the two."""
+        if getattr(self, "_carrying", None) != carrying:
+            self._carrying = carrying
+            for stage in self.stages:
+                for block in [*stage.layers.values(), *(stage.head.blocks if stage.head else ())]:
+                    block.hybridize()
 
     def close(self) -> None:
         """End the stages' threads; the pipeline cannot run afterwards."""
@@ -202,14 +255,16 @@ def _as_chain(layers: Any) -> Block:
     return chain
 
 
-def _as_tuple(data: Data) -> Tuple[mx.nd.NDArray, ...]:
-    return tuple(data) if isinstance(data, (tuple, list)) else (data,)
+def _check_options(num_microbatches: int, num_chunks: int, schedule: str, layout: str) -> None:
+    for name, value in (("num_microbatches", num_microbatches), ("num_chunks", num_chunks)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    for name, choice, known in (("schedule", schedule, tuple(SCHEDULES)), ("layout", layout, LAYOUTS)):
+        if choice not in known:
+            raise ValueError(f"unknown {name} {choice!r}; choose one of {', '.join(map(repr, known))}")
 
 
-def _cut(arrays: Sequence[mx.nd.NDArray], parts: int) -> List[Tuple[mx.nd.NDArray, ...]]:
-    """Micro-batches along the first axis; their sizes differ by one row at most."""
-    rows = arrays[0].shape[0]
-    if any(array.shape[0] != rows for array in arrays):
-        raise ValueError(f"the arrays of one batch have different first axes: {[a.shape for a in arrays]}")
-    bounds = [rows * i // parts for i in range(parts + 1)]
-    return [tuple(array[start:stop] for array in arrays) for start, stop in zip(bounds, bounds[1:])]
+@lru_cache(maxsize=64)
+def _planned(make: Callable, num_stages: int, num_microbatches: int, num_chunks: int) -> Tuple[Schedule, List[Unit]]:
+    schedule = make(num_stages, num_microbatches, num_chunks)
+    return schedule, in_order(schedule)

@@ -2,16 +2,29 @@
 from __future__ import annotations
 
 from itertools import compress
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
-import numpy as np
 from mxnet import autograd
 from mxnet.gluon import Block, Parameter
 
-from ..nn.chain import run_layers
+from .cut import Arrays
+from .errors import located
+from .head import Head
+from .order import Order
+from .recurrent import States, is_stateful
+from .schedule import Unit
+from .timeline import Timeline
+from .transfer import copied, is_float
 
-Arrays = Tuple[mx.nd.NDArray, ...]
+
+class Live(NamedTuple):
+    """What a forward unit keeps for its backward unit; ``carried`` is the state that the chunk before left."""
+
+    inputs: Arrays
+    carried: Arrays
+    outputs: Arrays
+    states: Arrays
 
 
 class Stage:
@@ -28,75 +41,136 @@ class Stage:
         The stage's layers in order, by name.
     context : mx.Context
         Where they live.
-    loss : Block or None
-        For the last stage: called with the chain's outputs, then the labels.
+    head : Head or None
+        The last stage's loss.
     """
 
-    def __init__(self, index: int, layers: Dict[str, Block], context: mx.Context, loss: Optional[Block]) -> None:
-        self.index, self.layers, self.context, self.loss = index, layers, context, loss
-        self._live: Dict[int, Tuple[Arrays, Arrays]] = {}
-        self._recorded: Optional[List[bool]] = None  # which outputs depend on anything that has a gradient
+    def __init__(self, index: int, layers: Dict[str, Block], context: mx.Context, head: Optional[Head]) -> None:
+        self.index, self.layers, self.context, self.head = index, layers, context, head
+        self.order = Order(f"stage {index} on {context}")
+        self.states: Dict[int, States] = {}  # by micro-batch, after its latest chunk; empty if nothing is carried
+        self._live: Dict[Tuple[int, int], Live] = {}
+        self._state_grads: Dict[int, Arrays] = {}
+        self._head_grads: Dict[int, List[List[mx.nd.NDArray]]] = {}
+        self._recorded: Dict[Any, List[bool]] = {}
+
+    @property
+    def stateful(self) -> List[Block]:
+        """Its layers that have a recurrent state."""
+        return [layer for layer in self.layers.values() if is_stateful(layer)]
 
     @property
     def parameters(self) -> List[Parameter]:
         """The layers' and the loss's parameters, each once."""
-        blocks = list(self.layers.values()) + ([self.loss] if isinstance(self.loss, Block) else [])
-        return list({id(p): p for block in blocks for p in block.collect_params().values()}.values())
+        found = [p for block in self.layers.values() for p in block.collect_params().values()]
+        return list({id(p): p for p in found + (self.head.parameters if self.head else [])}.values())
 
-    def begin_step(self) -> None:
-        """Clear the gradients and whatever a failed step left behind."""
-        self._live.clear()
+    def begin_step(self, steps: Sequence[int], states: Sequence[States], timeline: Optional[Timeline]) -> None:
+        """Forget what a failed step left; take the chunks' lengths and the micro-batches' states."""
+        for left in (self._live, self._state_grads, self._head_grads):
+            left.clear()
+        self.states = dict(enumerate(states))
+        self.order.begin_step(timeline)
+        if self.head:
+            self.head.begin_step(steps)
+
+    def clear_gradients(self) -> None:
+        """Set the gradients, to which backward units add, to 0."""
         for parameter in self.parameters:
             if parameter._grad is not None:  # it is None where none is wanted, or before the first input came
                 parameter.grad(self.context)[:] = 0
 
-    def forward(self, microbatch: int, inputs: Sequence[Any], labels: Sequence[Any] = (),
-                training: bool = True) -> Arrays:
-        """Run the layers on one micro-batch; in training its activations are kept for `backward`.
+    def forward(self, unit: Unit, inputs: Sequence[Any], labels: Sequence[Any] = (), training: bool = True,
+                wanted: Optional[Sequence[bool]] = None) -> Arrays:
+        """Run the layers on one chunk of a micro-batch; in training its activations are kept for `backward`.
 
-        Returns what the next stage takes or, of the last stage with a loss, the micro-batch's summed loss.
+        Returns what the next stage takes or, of the last stage with a loss, the micro-batch's summed loss after its
+        last chunk. Gradients are kept for the ``wanted`` inputs; None: for all of a floating-point type.
         """
-        inputs = self._move(inputs)
-        if not training:
-            return self._run(inputs, labels)
-        if self.index:
-            for array in inputs:
-                if _is_float(array):
-                    array.attach_grad()
-        with autograd.record():
-            outputs = self._run(inputs, labels)
-        self._live[microbatch] = inputs, outputs
-        return tuple(array.detach() for array in outputs)
+        arrays = tuple(copied(array, self.context) for array in inputs)
+        self.order.enter(unit, arrays)
+        before = self.states.get(unit.microbatch, [])
+        carried = _flat(before) if unit.chunk and training else ()
+        if training:
+            for array in [*compress(arrays, map(is_float, arrays) if wanted is None else wanted), *carried]:
+                array.attach_grad()
+            with autograd.record():
+                outputs, states = self._run(unit, arrays, before)
+            self._live[unit.microbatch, unit.chunk] = Live(arrays, carried, outputs, _flat(states))
+        else:
+            outputs, states = self._run(unit, arrays, before)
+        if before:
+            self.states[unit.microbatch] = [[s.detach() for s in layer] for layer in states]
+        outputs = tuple(array.detach() for array in outputs)
+        if self.head:
+            with located(f"{self.order.place(unit)}, the loss"):
+                outputs = self.head.forward(unit.microbatch, outputs, labels, training)
+            self.order.note(unit, "the loss", outputs)
+        self.order.leave(unit)
+        return outputs
 
-    def backward(self, microbatch: int, head_grads: Optional[Sequence[Any]] = None) -> Arrays:
-        """Add the micro-batch's gradients to the parameters' and return those of its floating-point inputs."""
-        inputs, outputs = self._live.pop(microbatch)
-        heads = [array for array in outputs if _is_float(array)]
-        if self._recorded is None:
-            self._recorded = [_is_recorded(array) for array in heads]
-        if any(self._recorded):
-            grads = None if head_grads is None else list(compress(self._move(head_grads), self._recorded))
-            autograd.backward(list(compress(heads, self._recorded)), grads)
-        return tuple(array.grad for array in inputs if _is_float(array)) if self.index else ()
+    def _run(self, unit: Unit, arrays: Arrays, states: States) -> Tuple[Arrays, States]:
+        """The layers' outputs and, where states are given, the stateful layers' new ones."""
+        new: States = []
+        for name, layer in self.layers.items():
+            with located(f"{self.order.place(unit)}, layer {name!r}"):
+                if states and is_stateful(layer):
+                    out, kept = layer(*arrays, states[len(new)])
+                    new.append(list(kept))
+                else:
+                    out = layer(*arrays)
+            arrays = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+            self.order.note(unit, f"layer {name!r}", arrays)
+        return arrays, new
 
-    def _run(self, arrays: Arrays, labels: Sequence[Any]) -> Arrays:
-        arrays = run_layers(self.layers.values(), arrays)
-        if self.loss is None:
-            return arrays
-        return (self.loss(*arrays, *self._move(labels)).sum(),)
+    def backward(self, unit: Unit, head_grads: Sequence[Any] = ()) -> Arrays:
+        """Add one chunk's gradients to the parameters', and return those of its inputs.
 
-    def _move(self, arrays: Sequence[Any]) -> Arrays:
-        """Copies (or, on the context already, fresh handles) on this stage's context.
-
-        Two recorded graphs must not share an input handle without a gradient: the first one's backward pass
-        would clear the node that the second still needs.
+        ``head_grads`` are those of its floating-point outputs; the last stage has its loss's instead.
         """
-        return tuple(array.detach() if array.context == self.context else array.as_in_context(self.context)
-                     for array in arrays)
+        inputs, carried, outputs, states = self._live.pop((unit.microbatch, unit.chunk))
+        later = self._state_grads.pop(unit.microbatch, ())
+        heads = [*filter(is_float, outputs), *states[:len(later)]]
+        layers = "layers " + ", ".join(map(repr, self.layers))
+        with located(f"{self.order.place(unit)}, {layers}"):
+            grads = [*self._enter_backward(unit, head_grads), *later]
+            recorded = self._are_recorded(unit.chunk > 0, heads)
+            if any(recorded):
+                autograd.backward(list(compress(heads, recorded)), list(compress(grads, recorded)))
+        if carried:
+            self._state_grads[unit.microbatch] = tuple(state.grad for state in carried)
+        wanted = tuple(array.grad for array in inputs if array.grad is not None)
+        # without an input's, the first layer's gradient is the last that a backward pass computes
+        self.order.note(unit, f"one of the {layers}", wanted or [
+            p.grad(self.context) for p in self.parameters if p.grad_req != "null"])
+        self.order.leave(unit)
+        return wanted
+
+    def _enter_backward(self, unit: Unit, head_grads: Sequence[Any]) -> Sequence[mx.nd.NDArray]:
+        """Gradients of the outputs, which wait for the unit before."""
+        if self.head is None:
+            grads = [copied(grad, self.context) for grad in head_grads]
+            self.order.enter(unit, grads)
+        elif unit.microbatch in self._head_grads:
+            grads = self._head_grads[unit.microbatch].pop()
+            self.order.enter(unit, grads)
+        else:
+            one = mx.nd.ones((1,), self.context, self.head.dtype)
+            self.order.enter(unit, [one])
+            self._head_grads[unit.microbatch] = self.head.backward(unit.microbatch, one)
+            grads = self._head_grads[unit.microbatch].pop()
+        return grads
+
+    def _are_recorded(self, later_chunk: bool, heads: Sequence[mx.nd.NDArray]) -> List[bool]:
+        """Which outputs depend on anything that has a gradient; found out once for each choice of what has."""
+        key = (later_chunk, len(heads), *(p.grad_req for p in self.parameters))
+        if key not in self._recorded:
+            self._recorded[key] = [_is_recorded(array) for array in heads]
+        return self._recorded[key]
 
 
-def _is_float(array: mx.nd.NDArray) -> bool:
-    return bool(np.issubdtype(array.dtype, np.floating))
+def _flat(states: States) -> Arrays:
+    return tuple(state for layer in states for state in layer)
 
 
 def _is_recorded(array: mx.nd.NDArray) -> bool:

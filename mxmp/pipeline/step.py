@@ -1,12 +1,18 @@
-"""One step: the queues between the stages, and what each stage's thread does with its units."""
+"""One step: what the stages hand to each other while they run a schedule."""
 from __future__ import annotations
 
-from queue import SimpleQueue
-from typing import Any, List, Optional, Sequence, Tuple
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import Any, Dict, List, Optional, Sequence
 
-from .schedule import Unit
+import mxnet as mx
+import numpy as np
+
+from .cut import Arrays, Pieces
+from .feed import Feed
+from .probes import Probe
+from .schedule import Schedule, Unit
 from .stage import Stage
-from .timeline import Timeline
 
 
 class Stopped(RuntimeError):
@@ -16,65 +22,86 @@ class Stopped(RuntimeError):
 class Step:
     """What the stages' threads share while they run one schedule.
 
-    The queues carry handles of arrays that may still be being computed; MXNet's engine starts a stage's
-    operators when their inputs are there.
+    They exchange handles of arrays that may still be being computed; MXNet's engine starts a stage's operators when
+    their inputs are there.
 
     Parameters
     ----------
-    num_stages : int
-        Number of stages.
-    inputs, labels : list of tuple of NDArray
-        The first stage's inputs and the loss's labels, one tuple per micro-batch.
-    training : bool
-        Whether activations are kept for backward units.
-    timeline : Timeline or None
-        Records when each unit ran.
+    schedule : list of list of Unit
+        Each stage's units.
+    order : list of Unit
+        All of them, each after what it needs.
+    feed : Feed
+        The batch.
+    seed : int or None
+        Fixes the random numbers of every forward unit.
     """
 
-    def __init__(self, num_stages: int, inputs: List[Tuple], labels: List[Tuple], training: bool,
-                 timeline: Optional[Timeline]) -> None:
-        self._forward: List[Any] = [SimpleQueue() for _ in range(num_stages)]  # [i] feeds stage i
-        self._backward: List[Any] = [SimpleQueue() for _ in range(num_stages)]
-        self._labels, self._training, self._timeline = labels, training, timeline
-        for arrays in inputs:
-            self._forward[0].put(arrays)
+    def __init__(self, schedule: Schedule, order: Sequence[Unit], feed: Feed, seed: Optional[int] = None) -> None:
+        self.schedule, self._order, self._feed, self._seed = schedule, order, feed, seed
+        self._inputs = dict(feed.inputs)
+        self._last = len(schedule) - 1
+        self._sent: Dict[Unit, Any] = {unit: Future() for units in schedule for unit in units}
+        self._probes: Dict[Unit, List[Probe]] = {}
 
-    def run(self, stage: Stage, units: Sequence[Unit]) -> List[Tuple]:
-        """Issue one stage's units in order; returns the outputs of its forward units."""
+    def run(self, stage: Stage) -> None:
+        """Issue all of a stage's units, from the calling thread."""
         try:
-            if self._training:
-                stage.begin_step()
-            outputs = [self._unit(stage, unit) for unit in units]
+            if self._feed.wanted is not None:
+                stage.clear_gradients()
+            for unit in self.schedule[stage.index]:
+                self.issue(stage, unit)
         except BaseException:
             self.stop()
             raise
-        return [out for unit, out in zip(units, outputs) if unit.kind == "F"]
+
+    def issue(self, stage: Stage, unit: Unit) -> None:
+        """Issue one unit; waits until what it takes has been issued, not until it is there."""
+        if unit.kind == "F":
+            if self._seed is not None:
+                mx.random.seed(unit_seed(self._seed, unit), stage.context)
+            inputs = self._take(Unit("F", unit.stage - 1, unit.microbatch, unit.chunk)) if unit.stage else \
+                self._inputs.pop((unit.microbatch, unit.chunk))
+            labels = self._feed.labels.get((unit.microbatch, 0), ()) if unit.stage == self._last else ()
+            out = stage.forward(unit, inputs, labels, self._feed.wanted is not None,
+                                None if unit.stage else self._feed.wanted)
+        else:
+            grads = self._take(Unit("B", unit.stage + 1, unit.microbatch, unit.chunk)) \
+                if unit.stage < self._last else ()
+            out = stage.backward(unit, grads)
+        self._probes[unit] = stage.order.probes.pop(unit, [])
+        try:
+            self._sent[unit].set_result(out)
+        except InvalidStateError:  # by `stop`
+            raise Stopped(f"another stage failed before {unit} of stage {unit.stage}") from None
+
+    def _take(self, unit: Unit) -> Arrays:
+        arrays = self._sent[unit].result()
+        if arrays is None:
+            raise Stopped(f"another stage failed before {unit} of stage {unit.stage}")
+        del self._sent[unit]  # the receiver alone decides how long it lives
+        return arrays
 
     def stop(self) -> None:
         """Wake every stage that waits for another one; each raises `Stopped`."""
-        for queue in self._forward + self._backward:
-            queue.put(None)
+        for future in list(self._sent.values()):
+            with suppress(InvalidStateError):  # what was sent before is of no use to anybody, and of no harm
+                future.set_result(None)
 
-    def _unit(self, stage: Stage, unit: Unit) -> Tuple:
-        last = stage.index == len(self._forward) - 1
-        arrays = None if unit.kind == "B" and last else self._take(unit)
-        begun = self._timeline.begin(arrays or ()) if self._timeline else 0.0
-        if unit.kind == "F":
-            out = stage.forward(unit.microbatch, arrays or (), self._labels[unit.microbatch] if last else (),
-                                self._training)
-        else:
-            out = stage.backward(unit.microbatch, arrays)
-        if self._timeline:
-            self._timeline.end(unit, begun, out, stage)
-        if unit.kind == "F" and not last:
-            self._forward[stage.index + 1].put(out)
-        elif unit.kind == "B" and stage.index:
-            self._backward[stage.index - 1].put(out)
-        return out
+    def results(self, kind: str) -> Pieces:
+        """By micro-batch and chunk: the last stage's outputs ("F") or the first stage's input gradients ("B")."""
+        stage = self._last if kind == "F" else 0
+        return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self.schedule[stage]
+                if unit.kind == kind}
 
-    def _take(self, unit: Unit) -> Tuple:
-        queues = self._forward if unit.kind == "F" else self._backward
-        arrays = queues[unit.stage].get()
-        if arrays is None:
-            raise Stopped(f"stage {unit.stage} stopped before {unit}, because another stage failed")
-        return arrays
+    def probes(self) -> List[List[Probe]]:
+        """Probes of all that was issued, causes before effects: up to the last forward unit, and after it."""
+        end = 1 + max(i for i, unit in enumerate(self._order) if unit.kind == "F")
+        return [[probe for unit in units for probe in self._probes.get(unit, ())]
+                for units in (self._order[:end], self._order[end:])]
+
+
+def unit_seed(seed: int, unit: Unit) -> int:
+    """A seed for one stage's work on one chunk of a micro-batch, whatever the schedule."""
+    place: Sequence[int] = (seed % 2 ** 64, unit.stage, unit.microbatch, unit.chunk)
+    return int(np.random.SeedSequence(place).generate_state(1)[0] % 2 ** 31)

@@ -1,13 +1,18 @@
-"""When each unit really ran: recorded on request, drawn as the figures in pipeline papers are."""
+"""When each unit really ran, noted by the engine itself."""
 from __future__ import annotations
 
+import json
 import time
-from typing import Any, List, NamedTuple, Sequence
+from collections import Counter
+from threading import Lock
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from weakref import WeakValueDictionary
 
-from .schedule import Unit
-from .stage import Stage
+import mxnet as mx
 
-_COLOURS = {"F": "#8fb8de", "B": "#f2b279"}
+from .picture import draw
+from .schedule import Unit, ideal_speedup
+from .turns import needs
 
 
 class Span(NamedTuple):
@@ -19,70 +24,141 @@ class Span(NamedTuple):
 
 
 class Timeline:
-    """Record the units of a pipeline's steps: ``pipe.timeline = Timeline()``; ``None`` ends the recording.
+    """A recording of a pipeline's units, made by `Pipeline.timeline`.
 
-    A recorded stage waits for each unit's inputs before it begins and for its results after it ends, so that
-    the times are those of the work and not of its issuing. Without a timeline no stage ever waits.
+    The engine notes the time when a unit's results are there, in a thread of MXNet's that no unit waits for: the times
+    are those of the work, not of its issuing. A unit starts when it has been issued, the unit before it on its stage
+    has ended, and what it takes from other stages is there; so its time includes the transfer. Neither the steps
+    nor the units wait for the notes; `spans` and what uses them do.
+
+    Parameters
+    ----------
+    contexts : sequence of mx.Context
+        The stages'.
+
+    Examples
+    --------
+    >>> with pipe.timeline() as timeline:
+    ...     loss = pipe.forward_backward(data, label)
+    >>> timeline.save("step.png")
+    >>> timeline.save_trace("step.json")
     """
 
-    def __init__(self) -> None:
-        self.spans: List[Span] = []
+    def __init__(self, contexts: Sequence[mx.Context]) -> None:
+        self.contexts = tuple(contexts)
+        self.recording = True
         self._origin = time.perf_counter()
+        self._issued: List[Tuple[int, Unit, float]] = []  # step, unit, time
+        self._ends: Dict[int, float] = {}  # by the place in self._issued
+        self._open: Dict[int, int] = {}  # by stage, the place of the unit that has begun
+        self._occurred: Counter = Counter()
+        self._stamps: List[mx.nd.NDArray] = []
+        self._lock = Lock()
+        _timelines[str(id(self))] = self
 
-    def begin(self, inputs: Sequence[Any]) -> float:
-        """Wait for a unit's inputs; returns the time."""
-        for array in inputs:
-            array.wait_to_read()
-        return time.perf_counter() - self._origin
+    def begin(self, unit: Unit) -> None:
+        """Note that a unit is being issued."""
+        with self._lock:
+            self._occurred[unit] += 1
+            self._open[unit.stage] = len(self._issued)
+            self._issued.append((self._occurred[unit], unit, time.perf_counter() - self._origin))
 
-    def end(self, unit: Unit, begun: float, outputs: Sequence[Any], stage: Stage) -> None:
-        """Wait for a unit's results and note when it ran."""
-        for array in outputs:
-            array.wait_to_read()
-        if unit.kind == "B":
-            for parameter in stage.parameters:
-                if parameter.grad_req != "null":
-                    parameter.grad(stage.context).wait_to_read()
-        self.spans.append(Span(unit, begun, time.perf_counter() - self._origin))
+    def end(self, unit: Unit, token: mx.nd.NDArray) -> None:
+        """Let the engine note the time at which ``token`` is there as the unit's end."""
+        self._stamps.append(mx.nd.Custom(token, op_type="mxmp_stamp", timeline=str(id(self)),
+                                         number=str(self._open[unit.stage])))
 
-    def busy_share(self) -> float:
-        """Share of stages x time in which units ran, 0 to 1."""
-        length = max(s.end for s in self.spans) - min(s.start for s in self.spans)
-        stages = 1 + max(s.unit.stage for s in self.spans)
-        return sum(s.end - s.start for s in self.spans) / (length * stages)
+    def note(self, number: int) -> None:
+        """Note the time; called by the engine."""
+        self._ends[number] = time.perf_counter() - self._origin
 
-    def save(self, path: str, contexts: Sequence[Any] = ()) -> None:
-        """Draw the recorded step: a row per context, a box per unit, bubbles left white.
+    def stop(self) -> None:
+        """End the recording."""
+        self.recording = False
 
-        Parameters
-        ----------
-        path : str
-            The picture's file; its ending chooses the format.
-        contexts : sequence
-            Names of the rows; by default the stages' numbers.
+    def __enter__(self) -> Timeline:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.stop()
+
+    @property
+    def spans(self) -> List[Span]:
+        """The recorded units by their start; waits until all of them have ended.
 
         Raises
         ------
         ValueError
             If nothing was recorded.
         """
-        if not self.spans:
-            raise ValueError("nothing was recorded; set pipe.timeline = Timeline() before a step")
-        from matplotlib.figure import Figure
-        stages = 1 + max(s.unit.stage for s in self.spans)
-        begin = min(s.start for s in self.spans)
-        figure = Figure(figsize=(10, 0.8 + 0.7 * stages), layout="constrained")
-        axes = figure.subplots()
-        for unit, start, end in self.spans:
-            axes.barh(unit.stage, 1e3 * (end - start), left=1e3 * (start - begin), height=0.8,
-                      color=_COLOURS[unit.kind], edgecolor="white")
-            axes.text(1e3 * ((start + end) / 2 - begin), unit.stage, str(unit), ha="center", va="center", fontsize=8)
-        axes.set_yticks(range(stages), [str(c) for c in contexts] or [f"stage {i}" for i in range(stages)])
-        axes.invert_yaxis()
-        axes.set_xlabel("milliseconds")
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        microbatches = 1 + max(s.unit.microbatch for s in self.spans)
-        ideal = microbatches / (microbatches + stages - 1)
-        axes.set_title(f"{stages} contexts busy {self.busy_share():.0%} of the time (this schedule's ideal with equal "
-                       f"stages: {ideal:.0%})", fontsize=10)
-        figure.savefig(path, dpi=130)
+        while self._stamps:
+            self._stamps.pop().wait_to_read()
+        if not self._issued:
+            raise ValueError("nothing was recorded; run steps inside `with pipe.timeline() as timeline:`")
+        num_chunks = 1 + max(unit.chunk for _, unit, _ in self._issued)
+        ends = {(step, unit): self._ends[number] for number, (step, unit, _) in enumerate(self._issued)}
+        free: Dict[int, float] = {}
+        spans = []
+        for step, unit, issued in self._issued:
+            taken = [ends.get((step, other), 0.0) for other in needs(unit, len(self.contexts), num_chunks)]
+            start = max(issued, free.get(unit.stage, 0.0), *taken, 0.0)
+            free[unit.stage] = max(start, ends[step, unit])
+            spans.append(Span(unit, start, free[unit.stage]))
+        return sorted(spans, key=lambda span: span.start)
+
+    def busy_share(self) -> float:
+        """Share of stages x time in which units ran, 0 to 1."""
+        spans = self.spans
+        length = max(s.end for s in spans) - spans[0].start
+        return sum(s.end - s.start for s in spans) / (length * len(self.contexts))
+
+    def ideal_share(self) -> float:
+        """What `busy_share` would be if all units of a direction took equally long and nothing else took time."""
+        units = [unit for unit, _, _ in self.spans]
+        return ideal_speedup(len(self.contexts), 1 + max(unit.microbatch for unit in units),
+                             1 + max(unit.chunk for unit in units)) / len(self.contexts)
+
+    def save(self, path: str) -> None:
+        """Draw the recording; the file's ending chooses the format. A row per context, bubbles left white."""
+        draw(path, self.spans, list(map(str, self.contexts)),
+             f"{len(self.contexts)} contexts busy {self.busy_share():.0%} of the time (ideal with equal stages: "
+             f"{self.ideal_share():.0%})")
+
+    def save_trace(self, path: str) -> None:
+        """Write the recording in Chrome's trace format, for chrome://tracing or Perfetto."""
+        names = [{"name": "thread_name", "ph": "M", "pid": 0, "tid": i, "args": {"name": str(context)}}
+                 for i, context in enumerate(self.contexts)]
+        events = [{"name": str(unit), "cat": "forward" if unit.kind == "F" else "backward", "ph": "X", "pid": 0,
+                   "tid": unit.stage, "ts": 1e6 * start, "dur": 1e6 * (end - start),
+                   "args": {"microbatch": unit.microbatch, "chunk": unit.chunk}} for unit, start, end in self.spans]
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"traceEvents": names + events, "displayTimeUnit": "ms"}, file)
+
+
+_timelines: WeakValueDictionary = WeakValueDictionary()  # operators know their timeline by a string only
+
+
+class _Stamp(mx.operator.CustomOp):
+    """Hands a token on and notes the time."""
+
+    def __init__(self, timeline: str, number: str) -> None:
+        super().__init__()
+        self._timeline, self._number = timeline, int(number)
+
+    def forward(self, is_train: bool, req: Any, in_data: Any, out_data: Any, aux: Any) -> None:
+        timeline = _timelines.get(self._timeline)
+        if timeline is not None:
+            timeline.note(self._number)
+        self.assign(out_data[0], req[0], in_data[0])
+
+
+@mx.operator.register("mxmp_stamp")
+class _StampProp(mx.operator.CustomOpProp):
+    """What MXNet needs to know of `_Stamp`; its parameters are strings."""
+
+    def __init__(self, timeline: str, number: str) -> None:
+        super().__init__(need_top_grad=False)
+        self._arguments = timeline, number
+
+    def create_operator(self, ctx: Any, in_shapes: Any, in_dtypes: Any) -> _Stamp:
+        return _Stamp(*self._arguments)

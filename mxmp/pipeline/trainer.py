@@ -1,7 +1,8 @@
 """One gluon.Trainer per context under one face, with clipping by the global norm over all of them."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from copy import deepcopy
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 from mxnet.gluon import Parameter
@@ -21,10 +22,10 @@ class Trainer:
     ----------
     pipe : Pipeline
         Its parameters must have been initialized.
-    optimizer : str
-        Name of an MXNet optimizer.
+    optimizer : str or Optimizer
+        Name of an MXNet optimizer, or one, of which each stage gets a copy.
     optimizer_params : dict or None
-        Its arguments.
+        The named optimizer's arguments.
     clip_norm : float or None
         Largest allowed norm of all gradients together, after division by the batch size.
 
@@ -34,7 +35,8 @@ class Trainer:
         If ``clip_norm`` is not positive, or a shared parameter lives on contexts such as cpu(0) and gpu(0).
     """
 
-    def __init__(self, pipe: Pipeline, optimizer: str, optimizer_params: Optional[Dict[str, Any]] = None,
+    def __init__(self, pipe: Pipeline, optimizer: Union[str, mx.optimizer.Optimizer],
+                 optimizer_params: Optional[Dict[str, Any]] = None,
                  clip_norm: Optional[float] = None) -> None:
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm must be positive, got {clip_norm}")
@@ -43,7 +45,7 @@ class Trainer:
         groups: Dict[Tuple, List[Parameter]] = {}
         for parameter, contexts in pipe.placement.items():
             groups.setdefault(tuple(contexts), []).append(parameter)
-        self.trainers = [mx.gluon.Trainer(parameters, optimizer, dict(optimizer_params or {}),
+        self.trainers = [mx.gluon.Trainer(parameters, deepcopy(optimizer), deepcopy(optimizer_params),
                                           kvstore="device" if len(contexts) > 1 else None, update_on_kvstore=False)
                          for contexts, parameters in groups.items()]
         self._groups = list(groups.items())

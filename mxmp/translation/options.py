@@ -39,6 +39,7 @@ class Options:
     gpus: Optional[str] = _flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
     plan: Optional[str] = _flag(None, "layers per context, as \"4,5\" (default: balanced by computed cost)", type=str)
     num_microbatches: int = _flag(4, "parts that a batch is cut into")
+    schedule: str = _flag("1f1b", "order of the micro-batches' work in each stage", choices=("1f1b", "fill_drain"))
     threads_per_context: int = _flag(1, "CPU threads of each context")
 
     batch_size: int = _flag(64, "sentence pairs per step")
@@ -51,7 +52,7 @@ class Options:
     log_interval: int = _flag(50, "steps between two readings of the loss")
     save_interval: int = _flag(500, "steps between two checkpoints (there is one after each epoch, too)")
 
-    timeline_step: int = _flag(0, "draw when each unit of this step really ran, as timeline.png (0: none)")
+    timeline_step: int = _flag(0, "draw when each unit of this step really ran, as timeline.png and .json (0: none)")
 
     beam_size: int = _flag(4, "translations kept per sentence in beam search")
     lp_alpha: float = _flag(1.5, "strength of beam search's length normalisation")

@@ -14,7 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ..data import Batch, BatchLoader, Prepared, fingerprint
 from ..nn import LabelSmoothedLoss
 from ..partition import Plan
-from ..pipeline import Pipeline, Timeline, Trainer
+from ..pipeline import Pipeline, Trainer
 from . import checkpoint
 from .assemble import chain_costs, make_plan
 from .learning_rate import cosine_rate
@@ -58,7 +58,7 @@ class Training:
         _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
                   100 * self._loader.padding_share)
         self.pipe = Pipeline(self._chain, self.plan, LabelSmoothedLoss(options.label_smoothing),
-                             options.num_microbatches)
+                             options.num_microbatches, schedule=options.schedule)
         mx.random.seed(options.seed)
         self.pipe.initialize()
         self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
@@ -121,14 +121,16 @@ class Training:
 
     def _step(self, batch: Batch, rate: float) -> Tuple[Any, Any]:
         """One update; returns loss and gradient norm, neither waited for."""
-        drawn = self.progress.step + 1 == self._options.timeline_step
-        if drawn:
+        timeline = None
+        if self.progress.step + 1 == self._options.timeline_step:
             mx.nd.waitall()  # what earlier steps left to do is not to be drawn
-        self.pipe.timeline = Timeline() if drawn else None
+            timeline = self.pipe.timeline()
         self.pipe.seed(self._options.seed * 1_000_003 + self.progress.step)
         loss = self.pipe.forward_backward((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
-        if self.pipe.timeline is not None:
-            self.pipe.timeline.save(str(self._folder / "timeline.png"), self.plan.contexts)
+        if timeline is not None:
+            timeline.stop()
+            timeline.save(str(self._folder / "timeline.png"))
+            timeline.save_trace(str(self._folder / "timeline.json"))
         self.trainer.set_learning_rate(rate)
         return loss, self.trainer.step(batch.num_tokens)
 

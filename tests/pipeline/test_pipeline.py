@@ -129,7 +129,7 @@ def test_forward_only_returns_outputs_in_prediction_mode():
     chain.add(gluon.nn.Dropout(0.9))
     values = random_values(chain)
     with pipelined(chain, values, None, (3, 4), 4) as pipe:
-        outputs = np.concatenate([out.asnumpy() for (out,) in pipe(x)])
+        outputs = pipe(x).asnumpy()
     reference = lstm_chain()
     reference.initialize()
     set_values(reference, values)
@@ -141,10 +141,10 @@ def test_a_file_of_parameters_loads_under_another_plan_and_into_the_plain_chain(
     chain, path = lstm_chain(), str(tmp_path / "chain.params")
     with pipelined(chain, random_values(chain), None, (3, 3), 1) as pipe:
         pipe.save_parameters(path)
-        (expected,), = pipe(x)
+        expected = pipe(x)
     with Pipeline(lstm_chain(), Plan((2, 2, 2), CONTEXTS[:3])) as other:
         other.load_parameters(path)
-        (out,), = other(x)
+        out = other(x)
     np.testing.assert_array_equal(out.asnumpy(), expected.asnumpy())
     reference = lstm_chain()
     reference.load_parameters(path)
@@ -157,7 +157,7 @@ def test_parameters_that_are_there_already_move_to_their_contexts():
     chain.initialize()
     expected = chain(x).asnumpy()
     with Pipeline(chain, Plan((3, 3), CONTEXTS[:2])) as pipe:
-        (out,), = pipe(x)
+        out = pipe(x)
     np.testing.assert_allclose(out.asnumpy(), expected, 1e-5, 1e-6)
 
 

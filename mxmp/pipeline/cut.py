@@ -1,0 +1,101 @@
+"""Cut a batch into micro-batches and time chunks, and put their results together again."""
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Dict, List, Sequence, Tuple
+
+import mxnet as mx
+
+Arrays = Tuple[mx.nd.NDArray, ...]
+Pieces = Dict[Tuple[int, int], Arrays]  # by micro-batch and chunk
+LAYOUTS = ("NTC", "TNC")
+
+
+def batch_axis(array: mx.nd.NDArray, layout: str) -> int:
+    """Where an array has its batch; one with a single axis has nothing else."""
+    return layout.index("N") if array.ndim > 1 else 0
+
+
+def size_along(arrays: Sequence[mx.nd.NDArray], layout: str, letter: str) -> int:
+    """The one length that arrays have along the batch ("N") or the time axis ("T").
+
+    Raises
+    ------
+    ValueError
+        If they differ, or an array has no time axis.
+    """
+    if letter == "T" and any(array.ndim < 2 for array in arrays):
+        raise ValueError("time chunks need inputs with a time axis, but one has the shape "
+                         f"{next(a.shape for a in arrays if a.ndim < 2)}; give a mask over the steps in the place of "
+                         "lengths, or num_chunks=1")
+    sizes = {array.shape[batch_axis(array, layout) if letter == "N" else layout.index("T")] for array in arrays}
+    if len(sizes) != 1:
+        name = "batch" if letter == "N" else "time"
+        raise ValueError(f"the arrays of one batch have different {name} axes (layout {layout}): "
+                         f"{[a.shape for a in arrays]}")
+    return sizes.pop()
+
+
+def sizes(size: int, parts: int) -> List[int]:
+    """Sizes of nearly equal parts: they differ by one at most."""
+    ends = [size * i // parts for i in range(parts + 1)]
+    return [end - begin for begin, end in zip(ends, ends[1:])]
+
+
+def split(array: mx.nd.NDArray, axis: int, lengths: Sequence[int]) -> List[mx.nd.NDArray]:
+    """Parts of an array along an axis, of the given lengths."""
+    if len(lengths) == 1:
+        return [array]
+    ends = list(accumulate(lengths))
+    return [array.slice_axis(axis, end - length, end) for end, length in zip(ends, lengths)]
+
+
+def cut(arrays: Sequence[mx.nd.NDArray], layout: str, rows: Sequence[int], steps: Sequence[int]) -> Pieces:
+    """Each array's micro-batches of ``rows`` and of these, if ``steps`` has several, the time chunks."""
+    pieces: Dict[Tuple[int, int], List[mx.nd.NDArray]] = {}
+    for array in arrays:
+        for m, part in enumerate(split(array, batch_axis(array, layout), rows)):
+            for t, piece in enumerate(split(part, layout.index("T"), steps) if len(steps) > 1 else [part]):
+                pieces.setdefault((m, t), []).append(piece)
+    return {key: tuple(piece) for key, piece in pieces.items()}
+
+
+def join_chunks(chunks: Sequence[Arrays], steps: Sequence[int], layout: str) -> Arrays:
+    """The arrays of one micro-batch's time chunks as arrays over its whole time.
+
+    Raises
+    ------
+    ValueError
+        If an array does not have its chunk's ``steps`` along the layout's time axis.
+    """
+    axis = layout.index("T")
+    for chunk, length in zip(chunks, steps):
+        for array in chunk:
+            if array.ndim < 2 or array.shape[axis] != length:
+                raise ValueError(f"with time chunks the chain's outputs must have the layout {layout} of its inputs, "
+                                 f"but one of a chunk of {length} steps has the shape {array.shape}")
+    return tuple(concat(arrays, axis) for arrays in zip(*chunks))
+
+
+def join(pieces: Pieces, rows: Sequence[int], steps: Sequence[int], layout: str) -> Arrays:
+    """The whole batch's arrays from those of its micro-batches and chunks; the inverse of `cut`.
+
+    Raises
+    ------
+    ValueError
+        If an array's shape is not that of its micro-batch (``rows``) and chunk (``steps``).
+    """
+    parts = []
+    for m, length in enumerate(rows):
+        chunks = [pieces[m, t] for t in range(len(steps))]
+        parts.append(join_chunks(chunks, steps, layout) if len(steps) > 1 else chunks[0])
+        for array in parts[-1] if len(rows) > 1 else ():
+            if array.shape[batch_axis(array, layout)] != length:
+                raise ValueError(f"the chain's outputs must have the layout {layout} of its inputs, but one of a "
+                                 f"micro-batch of {length} rows has the shape {array.shape}")
+    return tuple(concat(arrays, batch_axis(arrays[0], layout)) for arrays in zip(*parts))
+
+
+def concat(arrays: Sequence[mx.nd.NDArray], axis: int) -> mx.nd.NDArray:
+    """Arrays side by side along an axis."""
+    return arrays[0] if len(arrays) == 1 else mx.nd.concat(*arrays, dim=axis)

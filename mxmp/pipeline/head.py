@@ -1,0 +1,85 @@
+"""The loss at the end of the last stage."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Sequence, Tuple
+
+import mxnet as mx
+from mxnet import autograd
+from mxnet.gluon import Block, Parameter
+
+from .cut import Arrays, join_chunks, split
+from .transfer import fresh, is_float
+
+
+class Head:
+    """A loss over each micro-batch's whole time, whatever chunks its outputs come in.
+
+    Losses may weigh steps against each other (Gluon's are means over time), so that the sum of the chunks' losses
+    would be another number. The chain's outputs are handed over as new variables: the loss's backward pass ends at
+    them, and each chunk's backward unit goes on from its part of their gradients.
+
+    Parameters
+    ----------
+    loss : callable
+        Called with the chain's outputs, then the labels; its result is summed.
+    context : mx.Context
+        The last stage's.
+    layout : str
+        "NTC" or "TNC", of the chain's outputs.
+    """
+
+    def __init__(self, loss: Callable, context: mx.Context, layout: str) -> None:
+        self._loss, self._context, self._layout = loss, context, layout
+        self._steps: Sequence[int] = (0,)
+        self._chunks: Dict[int, List[Arrays]] = {}
+        self._live: Dict[int, Tuple[Arrays, mx.nd.NDArray]] = {}
+
+    @property
+    def blocks(self) -> List[Block]:
+        """The loss, if it is a block that may have parameters."""
+        return [self._loss] if isinstance(self._loss, Block) else []
+
+    @property
+    def parameters(self) -> List[Parameter]:
+        """The loss's own parameters."""
+        return [p for block in self.blocks for p in block.collect_params().values()]
+
+    def begin_step(self, steps: Sequence[int]) -> None:
+        """Forget what a failed step left; ``steps`` are the chunks' lengths."""
+        self._steps = steps
+        self._chunks.clear()
+        self._live.clear()
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the losses."""
+        return next(iter(self._live.values()))[1].dtype
+
+    def forward(self, microbatch: int, outputs: Arrays, labels: Sequence[Any], training: bool) -> Arrays:
+        """Take a chunk's outputs; with the last one, return the micro-batch's loss, shape (1,), else nothing."""
+        chunks = self._chunks.setdefault(microbatch, [])
+        chunks.append(outputs)
+        if len(chunks) < len(self._steps):
+            return ()
+        del self._chunks[microbatch]
+        outputs = join_chunks(chunks, self._steps, self._layout) if len(chunks) > 1 else outputs
+        labels = [fresh(label, self._context) for label in labels]
+        if not training:
+            return (self._loss(*outputs, *labels).sum(),)
+        for array in outputs:
+            if is_float(array):
+                array.attach_grad()
+        with autograd.record():
+            total = self._loss(*outputs, *labels).sum()
+        self._live[microbatch] = outputs, total
+        return (total.detach(),)
+
+    def backward(self, microbatch: int, one: mx.nd.NDArray) -> List[List[mx.nd.NDArray]]:
+        """The gradients of every chunk's floating-point outputs; ``one`` is the loss's own gradient."""
+        outputs, total = self._live.pop(microbatch)
+        autograd.backward([total], [one])
+        grads = [array.grad for array in outputs if array.grad is not None]
+        if len(self._steps) == 1:
+            return [grads]
+        axis = self._layout.index("T")
+        return [list(parts) for parts in zip(*(split(grad, axis, self._steps) for grad in grads))]

@@ -1,0 +1,74 @@
+"""Recurrent states: which layers have them, which can be run chunk by chunk, how states are cut and joined."""
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any, Dict, Iterator, List, Sequence
+
+import mxnet as mx
+from mxnet.gluon import Block
+
+from .cut import concat, split
+
+States = List[List[mx.nd.NDArray]]  # of each stateful layer, in the chain's order
+
+
+def is_stateful(layer: Block) -> bool:
+    """Whether a layer takes states and returns ``(output, new_states)``, as Gluon's recurrent layers do."""
+    return callable(getattr(layer, "begin_state", None))
+
+
+def check_chunkable(layers: Dict[str, Block]) -> None:
+    """Refuse layers whose outputs at one step depend on later steps, or on a state that they do not hand on.
+
+    Raises
+    ------
+    ValueError
+        With the name of the first such layer.
+    """
+    for name, layer in layers.items():
+        for block in _descendants(layer):
+            # a block says so itself (the attention and the bidirectional layer do), or is one of Gluon's
+            if not getattr(block, "chunkable", True) or getattr(block, "_dir", 1) == 2:
+                raise ValueError(f"layer {name!r} ({type(block).__name__}) needs the whole sequence at once and "
+                                 "cannot run in time chunks; use num_chunks=1")
+            if is_stateful(block) and not is_stateful(layer):
+                raise ValueError(f"layer {name!r} ({type(layer).__name__}) has a {type(block).__name__} inside but "
+                                 "does not hand on its state from chunk to chunk; let it have begin_state() and take "
+                                 "and return states, or use num_chunks=1")
+
+
+def _descendants(block: Block) -> Iterator[Block]:
+    yield block
+    for child in block._children.values():
+        yield from _descendants(child)
+
+
+def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[int]) -> List[List[States]]:
+    """For each stage, given by its stateful layers, its layers' states of every micro-batch.
+
+    Raises
+    ------
+    ValueError
+        If the states are not those of these layers.
+    """
+    layers = [layer for stage in stages for layer in stage]
+    if len(states) != len(layers):
+        raise ValueError(f"the chain has {len(layers)} layers with states, but states of {len(states)} were given; "
+                         "begin with those of Pipeline.begin_state")
+    pieces = [[split(array, axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
+              for layer, arrays in zip(layers, states)]
+    ends = list(accumulate(map(len, stages)))
+    return [[[[piece[m] for piece in layer] for layer in pieces[end - len(stage):end]] for m in range(len(rows))]
+            for end, stage in zip(ends, stages)]
+
+
+def join_states(parts: Sequence[Dict[int, States]], stages: Sequence[Sequence[Any]], microbatches: int) -> States:
+    """The whole batch's states from those of each stage's micro-batches."""
+    return [[concat([part[m][i][j] for m in range(microbatches)], axis) for j, axis in enumerate(_batch_axes(layer))]
+            for part, stage in zip(parts, stages) for i, layer in enumerate(stage)]
+
+
+def _batch_axes(layer: Any) -> List[int]:
+    """The batch axis of each of a layer's states: where those for one sequence and for two differ."""
+    one, two = (layer.begin_state(n, func=lambda shape, **_: shape) for n in (1, 2))
+    return [next(axis for axis, sizes in enumerate(zip(a, b)) if sizes[0] != sizes[1]) for a, b in zip(one, two)]

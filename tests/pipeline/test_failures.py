@@ -1,0 +1,185 @@
+"""Errors reach the caller as themselves with their place; nothing hangs, and the pipeline can be used again."""
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon
+from stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, random_values
+
+from mxmp import Pipeline, Plan, Trainer
+
+X, Y = (np.random.RandomState(1).randn(*shape) for shape in ((8, 4, 5), (8, 4, 3)))
+
+
+def batch():
+    return mx.nd.array(X), mx.nd.array(Y)
+
+
+class Picky(gluon.Block):
+    """Raises in its n-th call from now."""
+
+    countdown = 0
+
+    def forward(self, x):
+        self.countdown -= 1
+        if self.countdown == 0:
+            raise KeyError("this layer is broken")
+        return x
+
+
+class Fragile(mx.operator.CustomOp):
+    """Fails in the engine, long after it was issued, in its n-th forward or backward execution from now."""
+
+    countdown = {"forward": 0, "backward": 0}
+
+    def forward(self, is_train, req, in_data, out_data, aux):
+        self.work("forward", out_data[0], req[0], in_data[0])
+
+    def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
+        self.work("backward", in_grad[0], req[0], out_grad[0])
+
+    def work(self, direction, to, req, value):
+        self.countdown[direction] -= 1
+        if self.countdown[direction] == 0:
+            raise ValueError("this operator is broken")
+        self.assign(to, req, value)
+
+
+@mx.operator.register("mxmp_test_fragile")
+class FragileProp(mx.operator.CustomOpProp):
+    """MXNet's description of `Fragile`."""
+
+    def create_operator(self, ctx, shapes, dtypes):
+        return Fragile()
+
+
+class FragileLayer(gluon.HybridBlock):
+    """`Fragile` as a layer."""
+
+    def hybrid_forward(self, F, x):
+        return F.Custom(x, op_type="mxmp_test_fragile")
+
+
+def with_layer(block, place, counts=(1, 1, 3), **options):
+    """A pipeline of five layers, the block at the given place."""
+    layers = list(lstm_chain(layers=1))
+    layers.insert(place, block)
+    pipe = Pipeline(layers, Plan(counts, CONTEXTS[:len(counts)]), gluon.loss.L2Loss(), 4, **options)
+    pipe.initialize(mx.init.Uniform(0.5))
+    return pipe
+
+
+@pytest.mark.parametrize("schedule", ["1f1b", "fill_drain", "wavefront"])
+@pytest.mark.parametrize("place, stage", [(0, 0), (1, 1), (3, 2)])
+def test_an_exception_has_its_stage_layer_and_microbatch_and_the_pipeline_goes_on(place, stage, schedule):
+    picky = Picky()
+    with with_layer(picky, place, schedule=schedule) as pipe:
+        expected = pipe.forward_backward(*batch()).asnumpy()
+        grads = gradients(pipe.chain)
+        picky.countdown = 3
+        with pytest.raises(KeyError, match=rf"this layer is broken \(stage {stage} on cpu\({stage}\), forward pass of "
+                                           rf"micro-batch 2, layer '{place}'\)"):
+            pipe.forward_backward(*batch())
+        np.testing.assert_array_equal(pipe.forward_backward(*batch()).asnumpy(), expected)
+        assert_same(gradients(pipe.chain), grads, rtol=0, atol=0)
+
+
+def test_a_bad_shape_is_named():
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        with pytest.raises(mx.MXNetError, match="stage 0 on cpu.0., forward pass of micro-batch 0, layer '1'"):
+            pipe.forward_backward(mx.nd.ones((8, 4, 7)), batch()[1])
+        with pytest.raises(mx.MXNetError, match="stage 1 on cpu.1., forward pass of micro-batch 0, the loss"):
+            pipe.forward_backward(batch()[0], mx.nd.ones((8, 4, 2)))
+        assert np.isfinite(pipe.forward_backward(*batch()).asscalar())
+
+
+@pytest.mark.parametrize("schedule", ["1f1b", "fill_drain"])
+@pytest.mark.parametrize("read", [lambda pipe, loss: loss.asscalar(), lambda pipe, loss: loss.wait_to_read(),
+                                  lambda pipe, loss: pipe.wait()], ids=["asscalar", "wait_to_read", "wait"])
+def test_an_error_in_the_engine_is_named_where_the_loss_is_waited_for(schedule, read):
+    with with_layer(FragileLayer(), 1, (1, 4), schedule=schedule) as pipe:
+        expected = pipe.forward_backward(*batch()).asnumpy()
+        Fragile.countdown["forward"] = 3
+        loss = pipe.forward_backward(*batch())  # returns: nothing has waited
+        with pytest.raises(mx.MXNetError, match="stage 1 on cpu.1., forward pass of micro-batch 2, layer '1'"):
+            read(pipe, loss)
+        np.testing.assert_array_equal(pipe.forward_backward(*batch()).asnumpy(), expected)
+
+
+def test_an_error_in_the_engines_backward_pass_is_named():
+    with with_layer(FragileLayer(), 2, (2, 3), schedule="fill_drain") as pipe:
+        pipe.forward_backward(*batch())
+        pipe.wait()
+        Fragile.countdown["backward"] = 2
+        loss = pipe.forward_backward(*batch())
+        assert np.isfinite(loss.asscalar())  # all forward passes come first
+        with pytest.raises(mx.MXNetError, match="stage 1 on cpu.1., backward pass of micro-batch 2, one of the layers "
+                                                "'2', '3', '4'"):
+            pipe.wait()
+        pipe.forward_backward(*batch())
+        pipe.wait()
+
+
+def test_the_place_is_that_of_the_first_step_that_failed():
+    with with_layer(FragileLayer(), 2, (2, 3)) as pipe:
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 0.1})
+        Fragile.countdown["backward"] = 3
+        for _ in range(3):
+            loss = pipe.forward_backward(*batch())
+            trainer.step(8)
+        with pytest.raises(mx.MXNetError, match="backward pass of micro-batch 2, one of the layers '2', '3', '4'"):
+            loss.asscalar()
+
+
+def test_ctrl_c_ends_a_step_and_the_pipeline_goes_on():
+    class Slow(gluon.Block):
+        """Takes its time while it is issued."""
+
+        seconds = 0.0
+
+        def forward(self, x):
+            time.sleep(self.seconds)
+            return x
+
+    slow = Slow()
+    with with_layer(slow, 0, (1, 4)) as pipe:
+        expected = pipe.forward_backward(*batch()).asnumpy()
+        slow.seconds = 0.2
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                pipe.forward_backward(*batch())
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        slow.seconds = 0.0
+        np.testing.assert_array_equal(pipe.forward_backward(*batch()).asnumpy(), expected)
+
+
+@pytest.mark.parametrize("ending", ["pipe.close()", "del pipe", "pass", "raise SystemExit(0)"])
+def test_a_program_ends_without_a_warning_whether_or_not_it_closes_the_pipeline(ending):
+    program = f"""
+from mxmp import runtime
+runtime.configure(1)
+import mxnet as mx
+from mxmp import Pipeline, Plan
+layers = [mx.gluon.nn.Dense(4, in_units=4) for _ in range(2)]
+pipe = Pipeline(layers, Plan((1, 1), (mx.cpu(0), mx.cpu(1))), mx.gluon.loss.L2Loss(), 4)
+pipe.initialize()
+x = mx.nd.ones((8, 4))
+print(pipe.forward_backward(x, x).asscalar() > 0)
+{ending}
+"""
+    done = subprocess.run([sys.executable, "-W", "always::ResourceWarning", "-c", program], capture_output=True,
+                          text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert "Deprecat" in done.stderr or not done.stderr  # numpy's warnings at MXNet's import are none of ours
+    assert not [line for line in done.stderr.splitlines() if "Warning" in line and "Deprecat" not in line]
