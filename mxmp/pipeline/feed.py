@@ -18,8 +18,10 @@ class Feed:
 
     Parameters
     ----------
-    inputs, labels : dict
-        Arrays by micro-batch and chunk; labels are not cut in time, their chunk is 0.
+    inputs : dict
+        Arrays by micro-batch and chunk.
+    labels : dict or None
+        The loss's, not cut in time: their chunk is 0. None stands for no loss.
     rows, steps : list of int
         Rows of each micro-batch, time steps of each chunk; one chunk has 0, however long it is.
     wanted : list of bool or None
@@ -27,13 +29,14 @@ class Feed:
     """
 
     inputs: Pieces
-    labels: Pieces
+    labels: Optional[Pieces]
     rows: List[int]
     steps: List[int]
     wanted: Optional[List[bool]]
 
     @classmethod
-    def of(cls, data: Data, label: Data, layout: str, num_microbatches: int, num_chunks: int, training: bool) -> Feed:
+    def of(cls, data: Data, label: Optional[Data], layout: str, num_microbatches: int, num_chunks: int,
+           training: bool) -> Feed:
         """Cut a batch into micro-batches and chunks, or into fewer where it has fewer rows or steps.
 
         Raises
@@ -41,7 +44,7 @@ class Feed:
         ValueError
             If the arrays' batch or time axes differ, or are empty.
         """
-        arrays, labels = _as_tuple(data), _as_tuple(label)
+        arrays, labels = _as_tuple(data), _as_tuple(() if label is None else label)
         batch_size = size_along(arrays + labels, layout, "N")
         rows, steps = sizes(batch_size, min(num_microbatches, batch_size)), [0]
         if num_chunks > 1:
@@ -50,7 +53,8 @@ class Feed:
         wanted = [array.grad is not None for array in arrays]
         with autograd.record() if training and any(wanted) else autograd.pause():
             inputs = cut(arrays, layout, rows, steps)
-        return cls(inputs, cut(labels, layout, rows, [0]), rows, steps, wanted if training else None)
+        return cls(inputs, None if label is None else cut(labels, layout, rows, [0]), rows, steps,
+                   wanted if training else None)
 
     def hand_back(self, grads: Pieces) -> None:
         """Let the inputs' gradients, given by micro-batch and chunk, reach the arrays that the inputs were cut from."""

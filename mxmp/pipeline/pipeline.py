@@ -160,26 +160,31 @@ class Pipeline:
             states given also the new ones. Gradients are those of this sum; `Trainer.step` divides them. An error
             that MXNet finds only while computing is raised where the loss is waited for, its place in its message.
         """
-        if self.stages[-1].head is None:
-            raise RuntimeError("this pipeline has no loss; give Pipeline(..., loss=...) to train with it")
+        self._check_loss()
         return self._execute(data, label, states, training=True)
 
-    def __call__(self, data: Data, label: Data = (), states: Optional[States] = None) -> Any:
+    def __call__(self, data: Data, label: Optional[Data] = None, states: Optional[States] = None) -> Any:
         """Forward pass only, in prediction mode.
 
         Returns
         -------
         NDArray, tuple of NDArray, or (either, states)
-            With a loss its sum, as of `forward_backward`; without one what the chain returns for the whole batch, on
-            the last context. With states given also the new ones.
+            What the chain returns for the whole batch, on the last context; with ``label`` the summed loss, as of
+            `forward_backward`. With states given also the new ones.
         """
+        if label is not None:
+            self._check_loss()
         return self._execute(data, label, states, training=False)
+
+    def _check_loss(self) -> None:
+        if self.stages[-1].head is None:
+            raise RuntimeError("this pipeline has no loss; give Pipeline(..., loss=...) to train or evaluate with it")
 
     def wait(self) -> None:
         """Wait until all that was issued is there; an error that MXNet finds is raised here with its place."""
         self._probes.check()
 
-    def _execute(self, data: Data, label: Data, states: Optional[States], training: bool) -> Any:
+    def _execute(self, data: Data, label: Optional[Data], states: Optional[States], training: bool) -> Any:
         feed = Feed.of(data, label, self.layout, self.num_microbatches, self.num_chunks, training)
         carrying = states is not None or len(feed.steps) > 1
         self._hybridize(carrying)
@@ -217,7 +222,7 @@ class Pipeline:
         count = self._probes.add(first)
         self._probes.add(rest)
         outputs = step.results("F")
-        if self.stages[-1].head:
+        if feed.labels is not None:
             return Loss.of([loss for losses in outputs.values() for loss in losses], self._probes, count)
         joined = join(outputs, feed.rows, feed.steps, self.layout)
         return joined if len(joined) > 1 else joined[0]

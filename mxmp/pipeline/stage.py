@@ -80,12 +80,13 @@ class Stage:
             if parameter._grad is not None:  # it is None where none is wanted, or before the first input came
                 parameter.grad(self.context)[:] = 0
 
-    def forward(self, unit: Unit, inputs: Sequence[Any], labels: Sequence[Any] = (), training: bool = True,
-                wanted: Optional[Sequence[bool]] = None) -> Arrays:
+    def forward(self, unit: Unit, inputs: Sequence[Any], labels: Optional[Sequence[Any]] = (),
+                training: bool = True, wanted: Optional[Sequence[bool]] = None) -> Arrays:
         """Run the layers on one chunk of a micro-batch; in training its activations are kept for `backward`.
 
         Returns what the next stage takes or, of the last stage with a loss, the micro-batch's summed loss after its
-        last chunk. Gradients are kept for the ``wanted`` inputs; None: for all of a floating-point type.
+        last chunk, unless ``labels`` is None. Gradients are kept for the ``wanted`` inputs; None stands for all of a
+        floating-point type.
         """
         arrays = tuple(copied(array, self.context) for array in inputs)
         self.order.enter(unit, arrays)
@@ -102,7 +103,7 @@ class Stage:
         if before:
             self.states[unit.microbatch] = [[s.detach() for s in layer] for layer in states]
         outputs = tuple(array.detach() for array in outputs)
-        if self.head:
+        if self.head and labels is not None:
             with located(f"{self.order.place(unit)}, the loss"):
                 outputs = self.head.forward(unit.microbatch, outputs, labels, training)
             self.order.note(unit, "the loss", outputs)

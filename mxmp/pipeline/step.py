@@ -62,7 +62,8 @@ class Step:
                 mx.random.seed(unit_seed(self._seed, unit), stage.context)
             inputs = self._take(Unit("F", unit.stage - 1, unit.microbatch, unit.chunk)) if unit.stage else \
                 self._inputs.pop((unit.microbatch, unit.chunk))
-            labels = self._feed.labels.get((unit.microbatch, 0), ()) if unit.stage == self._last else ()
+            given = self._feed.labels
+            labels = None if given is None else given.get((unit.microbatch, 0), ())
             out = stage.forward(unit, inputs, labels, self._feed.wanted is not None,
                                 None if unit.stage else self._feed.wanted)
         else:

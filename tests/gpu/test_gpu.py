@@ -65,7 +65,7 @@ def build_chain():
 
 
 @pytest.mark.parametrize("contexts", [
-    (mx.gpu(0), mx.cpu(0)), (mx.cpu(0), mx.gpu(0)),
+    (mx.gpu(0), mx.cpu(1)), (mx.cpu(1), mx.gpu(0)),
     pytest.param((mx.gpu(0), mx.gpu(1)), marks=pytest.mark.skipif(NUM_GPUS < 2, reason="MXNet sees one GPU only")),
 ], ids=str)
 def test_pipeline_has_the_loss_gradients_and_updates_of_one_context(contexts):
@@ -95,3 +95,36 @@ def test_pipeline_has_the_loss_gradients_and_updates_of_one_context(contexts):
         for (parameter, places), twin in pairs:
             for ctx in places:
                 close(parameter.data(ctx).asnumpy(), twin.data().asnumpy())
+
+
+def causal_chain():
+    chain = mx.gluon.nn.Sequential()
+    chain.add(nn.TimeFirst(), *[nn.LSTMLayer(16, input_size=16) for _ in range(3)], nn.TimeFirst())
+    return chain
+
+
+@pytest.mark.parametrize("schedule, microbatches, chunks", [("1f1b", 4, 1), ("1f1b", 2, 3), ("fill_drain", 4, 1),
+                                                            ("wavefront", 1, 5)])
+@pytest.mark.parametrize("contexts", [(mx.gpu(0),), (mx.gpu(0), mx.cpu(0)), (mx.cpu(0), mx.gpu(0))], ids=str)
+def test_every_schedule_has_the_gradients_of_one_context(contexts, schedule, microbatches, chunks):
+    data, label = (mx.nd.array(uniform(8, 10, 16, seed=i)) for i in range(2))
+    plain, loss = causal_chain(), mx.gluon.loss.L2Loss()
+    plain.initialize()
+    data.attach_grad()
+    with mx.autograd.record():
+        expected = loss(plain(data), label).sum()
+    expected.backward()
+    expected_grads = [data.grad.asnumpy(), *(p.grad().asnumpy() for p in plain.collect_params().values())]
+    counts = (5,) if len(contexts) == 1 else (3, 2)
+    with Pipeline(causal_chain(), Plan(counts, contexts), loss, microbatches, chunks, schedule) as pipe:
+        pipe.initialize()
+        for parameter, twin in zip(pipe.placement, plain.collect_params().values()):
+            parameter.set_data(twin.data())
+        data.attach_grad()
+        with pipe.timeline() as timeline:
+            total = pipe.forward_backward(data, label)
+        close(total.asnumpy(), expected.asnumpy())
+        actual = [data.grad, *(p.grad(places[0]) for p, places in pipe.placement.items())]
+        for grad, expected_grad in zip(actual, expected_grads):
+            close(grad.asnumpy(), expected_grad)
+        assert len(timeline.spans) == 2 * len(contexts) * microbatches * chunks
