@@ -1,0 +1,91 @@
+"""Start workers: which program runs a variant, with how many threads and processes, and what it is told."""
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from .options import Options
+from .process import Worker
+from .variants import VARIANTS, Variant
+from .workload import Workload
+
+_MXNET = [sys.executable, "-m", f"{__package__}.mxnet_worker"]
+_TORCH = str(Path(__file__).with_name("torch_worker.py"))
+# The allocator's settings that mxmp.runtime makes for MXNet's workers, as glibc reads them when a program starts: with
+# them PyTorch's step is a tenth faster, too.
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 ** 62),
+              "MALLOC_TOP_PAD_": str(64 << 20)}
+MATMUL_REPEATS = 8  # products per context in one measurement: a second or so
+
+
+class Launcher:
+    """Starts workers, after finding out what there is: contexts, versions, PyTorch.
+
+    Parameters
+    ----------
+    options : Options
+        What was asked for.
+
+    Attributes
+    ----------
+    versions : dict
+        Versions and settings, as the workers see them.
+    num_contexts : int
+        How many contexts there are.
+    left_out : str or None
+        Why PyTorch's variants are left out, in a line for the user.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer layers than contexts, or a PyTorch was asked for that is not there.
+    RuntimeError
+        If MXNet's worker finds a context wrong.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._torch = options.torch_python or sys.executable
+        self.versions: Dict[str, Any] = {}
+        self.left_out: Optional[str] = None
+        with self._worker(Variant("setting", "setting", on="all"), _MXNET, {}) as worker:
+            self.versions.update(worker.ask("setting")[0])
+        self.num_contexts = len(self.versions["contexts"])
+        if options.num_layers < self.num_contexts:
+            raise ValueError(f"--num_layers {options.num_layers} is too few for the {self.num_contexts} contexts of "
+                             f"--contexts {options.contexts}; each needs at least one")
+        self.variants = [VARIANTS[name] for name in options.selected if name in VARIANTS]
+        if any(variant.is_torch for variant in self.variants):
+            self._find_torch()
+
+    def start(self, variant: Variant, workload: Workload) -> Worker:
+        """A worker that is ready to measure a variant."""
+        job = {**asdict(workload), "warmup_steps": self._options.warmup_steps,
+               "matmul_size": self._options.matmul_size, "matmul_repeats": MATMUL_REPEATS}
+        if not variant.is_torch:
+            return self._worker(variant, _MXNET, job)
+        processes = self.num_contexts if variant.on == "all" else 1
+        return self._worker(variant, [self._torch, _TORCH], job, processes, _ALLOCATOR)
+
+    def threads(self, variant: Variant) -> int:
+        """Threads of each context, or of each of PyTorch's processes."""
+        return self._options.threads_per_context * (self.num_contexts if variant.on == "threads" else 1)
+
+    def _worker(self, variant: Variant, argv: List[str], job: Dict[str, Any], processes: int = 1,
+                env: Optional[Dict[str, str]] = None) -> Worker:
+        told = {**job, **asdict(variant), "contexts": self._options.contexts, "threads": self.threads(variant),
+                "num_contexts": processes}
+        return Worker(variant.name, argv, told, processes, env)
+
+    def _find_torch(self) -> None:
+        try:
+            with self._worker(Variant("torch_versions", "versions"), [self._torch, _TORCH], {}) as worker:
+                self.versions.update(worker.ask("versions")[0])
+        except (OSError, RuntimeError) as error:
+            why = f"no PyTorch under {self._torch} ({error}); install it there: pip install \"mxmp[torch]\""
+            if self._options.torch_python or self._options.variants:
+                raise ValueError(why) from None
+            self.left_out = f"leaving PyTorch's variants out: {why}"
+            self.variants = [variant for variant in self.variants if not variant.is_torch]

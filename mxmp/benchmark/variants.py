@@ -1,0 +1,73 @@
+"""The variants: what each one runs, on what, and which other one shows what it gained."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to do the step.
+
+    Parameters
+    ----------
+    name : str
+        What `--variants` and the table call it.
+    work : str
+        What its worker builds: a key of ``WORKS`` in `steps`, or of the same in `torch_worker`.
+    on : str
+        ``"one"``: one context; ``"threads"``: one context with the threads of all; ``"all"``: all contexts.
+    reference : str or None
+        The variant that does the same work without this one's gain, for the speed-up.
+    schedule : str or None
+        The pipeline's schedule.
+    microbatches, chunks : bool
+        Whether the batch is cut into micro-batches, and its steps into time chunks.
+    """
+
+    name: str
+    work: str
+    on: str = "one"
+    reference: Optional[str] = None
+    schedule: Optional[str] = None
+    microbatches: bool = False
+    chunks: bool = False
+
+    @property
+    def is_torch(self) -> bool:
+        """Whether PyTorch's worker runs it."""
+        return self.name.startswith("torch_")
+
+
+MATMUL = Variant("matmul", "matmul")
+MATMUL_ALL = Variant("matmul_all", "matmul", on="all")
+MEMORY = "memory"  # not a variant of the step: another measurement, which --variants selects as well
+
+VARIANTS = {variant.name: variant for variant in [
+    Variant("plain", "plain"),
+    Variant("plain_microbatches", "plain_microbatches", microbatches=True),
+    Variant("gluon_lstm", "gluon_lstm"),
+    Variant("one_stage", "pipeline", "one", "plain_microbatches", "1f1b", microbatches=True),
+    Variant("one_stage_wavefront", "pipeline", "one", "plain", "wavefront", chunks=True),
+    Variant("fill_drain", "pipeline", "all", "one_stage", "fill_drain", microbatches=True),
+    Variant("1f1b", "pipeline", "all", "one_stage", "1f1b", microbatches=True),
+    Variant("wavefront", "pipeline", "all", "one_stage_wavefront", "wavefront", chunks=True),
+    Variant("one_thread", "one_thread", "all", "one_stage", "1f1b", microbatches=True),
+    Variant("two_threads", "plain", "threads"),
+    Variant("torch_1", "plain"),
+    Variant("torch_2", "plain", "threads"),
+    Variant("torch_1_microbatches", "plain_microbatches", microbatches=True),
+    Variant("torch_gpipe", "pipeline", "all", "torch_1_microbatches", "gpipe", microbatches=True),
+    Variant("torch_1f1b", "pipeline", "all", "torch_1_microbatches", "1f1b", microbatches=True),
+]}
+
+
+def select(names: Optional[Sequence[str]]) -> List[str]:
+    """The names asked for, each once, in the table's order, `MEMORY` last; by default all but that."""
+    if names is None:
+        return list(VARIANTS)
+    unknown = [name for name in names if name not in VARIANTS and name != MEMORY]
+    if unknown:
+        raise ValueError(f"--variants names {', '.join(map(repr, unknown))}; choose from "
+                         f"{', '.join([*VARIANTS, MEMORY])}")
+    return [name for name in [*VARIANTS, MEMORY] if name in names]
