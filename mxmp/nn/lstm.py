@@ -1,11 +1,16 @@
 """One LSTM layer as one fused RNN call with one flat parameter."""
 from __future__ import annotations
 
+import os
 from typing import Any, Callable, List
 
 import mxnet as mx
 
 from .stateful import StatefulBlock
+
+# MXNet's own CPU kernel, which runs where oneDNN's does not, computes nonsense for grad_req='add': from it the gradient
+# must go to another array first, and be added from there.
+_ADDS_UP = mx.runtime.Features().is_enabled("MKLDNN") and os.environ.get("MXNET_USE_MKLDNN_RNN", "1") != "0"
 
 
 class LSTMLayer(StatefulBlock):
@@ -75,6 +80,8 @@ class LSTMLayer(StatefulBlock):
     def hybrid_forward(self, F: Any, data: Any, states: Any, parameters: Any) -> Any:
         if self.dropout is not None:
             data = self.dropout(data)
+        if self._dtype != "float32" or not _ADDS_UP:
+            parameters = F.identity(parameters)
         out, hidden, cell = F.RNN(data, parameters, *states, state_size=self._hidden_size, num_layers=1,
                                   mode="lstm", state_outputs=True)  # (T, N, H), (1, N, H), (1, N, H)
         return out, [hidden, cell]

@@ -77,7 +77,7 @@ class Head:
     def backward(self, microbatch: int, one: mx.nd.NDArray) -> List[List[mx.nd.NDArray]]:
         """The gradients of every chunk's floating-point outputs; ``one`` is the loss's own gradient."""
         outputs, total = self._live.pop(microbatch)
-        autograd.backward([total], [one])
+        autograd.backward([total], [one], retain_graph=True)  # as in Stage.backward
         grads = [array.grad for array in outputs if array.grad is not None]
         if len(self._steps) == 1:
             return [grads]

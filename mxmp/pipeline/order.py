@@ -16,8 +16,8 @@ class Order:
 
     The engine runs whatever is ready, first come first served: of eight micro-batches that wait at a stage of two
     layers it would run the first layer for all eight before the second layer for any, so that the next stage starts
-    late and 1F1B holds as many activations as fill-drain. A zero that is made of a token, an array that is there once
-    a unit has ended, is therefore added to one element of each of the next unit's inputs: to the engine, that unit
+    late and 1F1B holds as many activations as fill-drain. A zero that is made of tokens, arrays that are there once a
+    unit has ended, is therefore taken from one element of each of the next unit's inputs: to the engine, that unit
     depends on the one before it.
 
     Parameters
@@ -28,32 +28,35 @@ class Order:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._token: Optional[mx.nd.NDArray] = None
+        self._tokens: List[mx.nd.NDArray] = []
         self._timeline: Optional[Timeline] = None
         self.probes: Dict[Unit, List[Probe]] = {}
 
     def begin_step(self, timeline: Optional[Timeline]) -> None:
-        """Start with no probes; the token of the step before stays."""
+        """Start with no probes; the tokens of the step before stay."""
         self.probes, self._timeline = {}, timeline
 
     def enter(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Let all that is done with a unit's arrays wait for the unit before it; their memory must be their own."""
-        if self._token is not None:
-            _gate(arrays, self._token)
+        if self._tokens:
+            zero = mx.nd.zeros_like(mx.nd.add_n(*self._tokens))  # whatever the tokens are: an error leaves them unset
+            for array in arrays:
+                first = _first(array)
+                first -= zero.astype(array.dtype, copy=False)  # adding it would make a positive zero of a negative one
         if self._timeline:
             self._timeline.begin(unit)
 
     def note(self, unit: Unit, what: str, arrays: Sequence[mx.nd.NDArray]) -> None:
-        """Keep a token of what was issued last: for the next unit, and to find an error's place by."""
+        """Keep a token of what was issued last, to find an error's place by."""
         for array in arrays[:1]:
-            with autograd.pause():  # a recorded token would keep the whole graph alive
-                self._token = _after(array)
-            self.probes.setdefault(unit, []).append((f"{self.place(unit)}, {what}", self._token))
+            self.probes.setdefault(unit, []).append((f"{self.place(unit)}, {what}", _after(array)))
 
-    def leave(self, unit: Unit) -> None:
-        """Note when the unit ends, if a timeline is being recorded."""
-        if self._timeline and self._token is not None:
-            self._timeline.end(unit, self._token)
+    def leave(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
+        """Let the next unit wait until a unit's results, ``arrays``, are there."""
+        if arrays:
+            self._tokens = [_after(array) for array in arrays]
+        if self._timeline:
+            self._timeline.end(unit, mx.nd.add_n(*self._tokens))
 
     def place(self, unit: Unit) -> str:
         """A unit in words."""
@@ -62,16 +65,9 @@ class Order:
 
 
 def _after(array: mx.nd.NDArray) -> mx.nd.NDArray:
-    """A token: a copy of the array's first element, which is there once the array is."""
-    return _first(array).astype("float32")
-
-
-def _gate(arrays: Sequence[mx.nd.NDArray], token: mx.nd.NDArray) -> None:
-    """Let everything that is issued on the arrays from now on wait for the token, whatever its value."""
-    zero = mx.nd.zeros_like(token)  # of a token that an error left unset, too
-    for array in arrays:
-        first = _first(array)
-        first += zero.astype(array.dtype, copy=False)
+    """A token: a copy of the array's first element, shape (1,), which is there once the array is."""
+    with autograd.pause():  # a recorded token would keep the whole graph alive
+        return _first(array).astype("float32")
 
 
 def _first(array: mx.nd.NDArray) -> mx.nd.NDArray:

@@ -194,6 +194,8 @@ class Pipeline:
         stateful = [stage.stateful for stage in self.stages]
         given = cut_states(states or self.begin_state(sum(feed.rows)), stateful, feed.rows) if carrying else None
         timeline = self._timeline if self._timeline and self._timeline.recording else None
+        if timeline:
+            timeline.begin_step()
         for stage in self.stages:
             stage.begin_step(feed.steps, given[stage.index] if given else [], timeline)
         self._run(step)

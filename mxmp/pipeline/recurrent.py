@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
@@ -55,6 +55,11 @@ def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[i
     if len(states) != len(layers):
         raise ValueError(f"the chain has {len(layers)} layers with states, but states of {len(states)} were given; "
                          "begin with those of Pipeline.begin_state")
+    for i, (layer, arrays) in enumerate(zip(layers, states)):
+        expected, given = _shapes(layer, sum(rows)), [array.shape for array in arrays]
+        if given != expected:
+            raise ValueError(f"the states of recurrent layer {i} ({type(layer).__name__}) should have the shapes "
+                             f"{expected} for a batch of {sum(rows)}, got {given}")
     pieces = [[split(array, axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
               for layer, arrays in zip(layers, states)]
     ends = list(accumulate(map(len, stages)))
@@ -70,5 +75,10 @@ def join_states(parts: Sequence[Dict[int, States]], stages: Sequence[Sequence[An
 
 def _batch_axes(layer: Any) -> List[int]:
     """The batch axis of each of a layer's states: where those for one sequence and for two differ."""
-    one, two = (layer.begin_state(n, func=lambda shape, **_: shape) for n in (1, 2))
-    return [next(axis for axis, sizes in enumerate(zip(a, b)) if sizes[0] != sizes[1]) for a, b in zip(one, two)]
+    return [next(axis for axis, sizes in enumerate(zip(one, two)) if sizes[0] != sizes[1])
+            for one, two in zip(_shapes(layer, 1), _shapes(layer, 2))]
+
+
+def _shapes(layer: Any, batch_size: int) -> List[Tuple[int, ...]]:
+    """Shapes of a layer's states."""
+    return [tuple(shape) for shape in layer.begin_state(batch_size, func=lambda shape, **_: shape)]

@@ -102,13 +102,13 @@ class Stage:
             outputs, states = self._run(unit, arrays, before)
         if before:
             self.states[unit.microbatch] = [[s.detach() for s in layer] for layer in states]
-        outputs = tuple(array.detach() for array in outputs)
+        results = outputs = tuple(array.detach() for array in outputs)
         if self.head and labels is not None:
             with located(f"{self.order.place(unit)}, the loss"):
-                outputs = self.head.forward(unit.microbatch, outputs, labels, training)
-            self.order.note(unit, "the loss", outputs)
-        self.order.leave(unit)
-        return outputs
+                results = self.head.forward(unit.microbatch, outputs, labels, training)
+            self.order.note(unit, "the loss", results)
+        self.order.leave(unit, results or outputs)
+        return results
 
     def _run(self, unit: Unit, arrays: Arrays, states: States) -> Tuple[Arrays, States]:
         """The layers' outputs and, where states are given, the stateful layers' new ones."""
@@ -135,16 +135,17 @@ class Stage:
         layers = "layers " + ", ".join(map(repr, self.layers))
         with located(f"{self.order.place(unit)}, {layers}"):
             grads = [*self._enter_backward(unit, head_grads), *later]
-            recorded = self._are_recorded(unit.chunk > 0, heads)
-            if any(recorded):
-                autograd.backward(list(compress(heads, recorded)), list(compress(grads, recorded)))
+            recorded = self._are_recorded([*inputs, *carried], heads)
+            if any(recorded):  # the graph stays until it is dropped: clearing it would tear frozen parameters, and arrays
+                # that a block holds itself, out of the other micro-batches' graphs
+                autograd.backward(list(compress(heads, recorded)), list(compress(grads, recorded)), retain_graph=True)
         if carried:
             self._state_grads[unit.microbatch] = tuple(state.grad for state in carried)
         wanted = tuple(array.grad for array in inputs if array.grad is not None)
         # without an input's, the first layer's gradient is the last that a backward pass computes
-        self.order.note(unit, f"one of the {layers}", wanted or [
-            p.grad(self.context) for p in self.parameters if p.grad_req != "null"])
-        self.order.leave(unit)
+        last = wanted or [p.grad(self.context) for p in self.parameters if p.grad_req != "null"][:1] or grads
+        self.order.note(unit, f"one of the {layers}", last)
+        self.order.leave(unit, last)
         return wanted
 
     def _enter_backward(self, unit: Unit, head_grads: Sequence[Any]) -> Sequence[mx.nd.NDArray]:
@@ -162,9 +163,9 @@ class Stage:
             grads = self._head_grads[unit.microbatch].pop()
         return grads
 
-    def _are_recorded(self, later_chunk: bool, heads: Sequence[mx.nd.NDArray]) -> List[bool]:
+    def _are_recorded(self, inputs: Sequence[mx.nd.NDArray], heads: Sequence[mx.nd.NDArray]) -> List[bool]:
         """Which outputs depend on anything that has a gradient; found out once for each choice of what has."""
-        key = (later_chunk, len(heads), *(p.grad_req for p in self.parameters))
+        key = (len(heads), *(array.grad is None for array in inputs), *(p.grad_req for p in self.parameters))
         if key not in self._recorded:
             self._recorded[key] = [_is_recorded(array) for array in heads]
         return self._recorded[key]

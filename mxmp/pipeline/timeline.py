@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from threading import Lock
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 from weakref import WeakValueDictionary
@@ -51,17 +50,20 @@ class Timeline:
         self._issued: List[Tuple[int, Unit, float]] = []  # step, unit, time
         self._ends: Dict[int, float] = {}  # by the place in self._issued
         self._open: Dict[int, int] = {}  # by stage, the place of the unit that has begun
-        self._occurred: Counter = Counter()
+        self._step = 0
         self._stamps: List[mx.nd.NDArray] = []
         self._lock = Lock()
         _timelines[str(id(self))] = self
 
+    def begin_step(self) -> None:
+        """Note that the units of another step follow."""
+        self._step += 1
+
     def begin(self, unit: Unit) -> None:
         """Note that a unit is being issued."""
         with self._lock:
-            self._occurred[unit] += 1
             self._open[unit.stage] = len(self._issued)
-            self._issued.append((self._occurred[unit], unit, time.perf_counter() - self._origin))
+            self._issued.append((self._step, unit, time.perf_counter() - self._origin))
 
     def end(self, unit: Unit, token: mx.nd.NDArray) -> None:
         """Let the engine note the time at which ``token`` is there as the unit's end."""
@@ -84,7 +86,7 @@ class Timeline:
 
     @property
     def spans(self) -> List[Span]:
-        """The recorded units by their start; waits until all of them have ended.
+        """The recorded units by their start; waits until all of them have ended. Those that failed are left out.
 
         Raises
         ------
@@ -96,14 +98,16 @@ class Timeline:
         if not self._issued:
             raise ValueError("nothing was recorded; run steps inside `with pipe.timeline() as timeline:`")
         num_chunks = 1 + max(unit.chunk for _, unit, _ in self._issued)
-        ends = {(step, unit): self._ends[number] for number, (step, unit, _) in enumerate(self._issued)}
+        ends: Dict[Tuple[int, Unit], float] = {}
         free: Dict[int, float] = {}
         spans = []
-        for step, unit, issued in self._issued:
+        for number, (step, unit, issued) in enumerate(self._issued):  # what a unit needs was issued before it
+            if number not in self._ends:  # an error came before its end
+                continue
             taken = [ends.get((step, other), 0.0) for other in needs(unit, len(self.contexts), num_chunks)]
             start = max(issued, free.get(unit.stage, 0.0), *taken, 0.0)
-            free[unit.stage] = max(start, ends[step, unit])
-            spans.append(Span(unit, start, free[unit.stage]))
+            ends[step, unit] = free[unit.stage] = max(start, self._ends[number])  # a note may come a little late
+            spans.append(Span(unit, start, ends[step, unit]))
         return sorted(spans, key=lambda span: span.start)
 
     def busy_share(self) -> float:
