@@ -47,9 +47,9 @@ def plain(chain, values, loss, data, label):
     return total.asnumpy(), gradients(chain)
 
 
-def pipelined(chain, values, loss, counts, microbatches):
+def pipelined(chain, values, loss, counts, microbatches=1, **options):
     """A pipeline over as many contexts as there are counts, with the given values."""
-    pipe = Pipeline(chain, Plan(counts, CONTEXTS[:len(counts)]), loss, microbatches)
+    pipe = Pipeline(chain, Plan(counts, CONTEXTS[:len(counts)]), loss, microbatches, **options)
     pipe.initialize()
     set_values(chain, values)
     return pipe
