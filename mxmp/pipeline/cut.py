@@ -22,7 +22,7 @@ def size_along(arrays: Sequence[mx.nd.NDArray], layout: str, letter: str) -> int
     Raises
     ------
     ValueError
-        If they differ, or an array has no time axis.
+        If they differ or are 0, or an array has no time axis.
     """
     if letter == "T" and any(array.ndim < 2 for array in arrays):
         raise ValueError("time chunks need inputs with a time axis, but one has the shape "
@@ -33,7 +33,10 @@ def size_along(arrays: Sequence[mx.nd.NDArray], layout: str, letter: str) -> int
         name = "batch" if letter == "N" else "time"
         raise ValueError(f"the arrays of one batch have different {name} axes (layout {layout}): "
                          f"{[a.shape for a in arrays]}")
-    return sizes.pop()
+    size = sizes.pop()
+    if not size:
+        raise ValueError(f"the batch is empty: {[a.shape for a in arrays]}")
+    return size
 
 
 def sizes(size: int, parts: int) -> List[int]:

@@ -50,9 +50,11 @@ class Feed:
         if num_chunks > 1:
             length = size_along(arrays, layout, "T")
             steps = sizes(length, min(num_chunks, length))
-        wanted = [array.grad is not None for array in arrays]
-        with autograd.record() if training and any(wanted) else autograd.pause():
-            inputs = cut(arrays, layout, rows, steps)
+        wanted = [training and array.grad is not None for array in arrays]
+        with autograd.record() if any(wanted) else autograd.pause():
+            # a reshaped array is another node of the graph than its own, even if it is not cut and given twice
+            inputs = cut([array.reshape(array.shape) if asked else array for array, asked in zip(arrays, wanted)],
+                         layout, rows, steps)
         return cls(inputs, None if label is None else cut(labels, layout, rows, [0]), rows, steps,
                    wanted if training else None)
 

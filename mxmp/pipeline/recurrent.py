@@ -60,7 +60,7 @@ def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[i
         if given != expected:
             raise ValueError(f"the states of recurrent layer {i} ({type(layer).__name__}) should have the shapes "
                              f"{expected} for a batch of {sum(rows)}, got {given}")
-    pieces = [[split(array, axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
+    pieces = [[split(array.detach(), axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
               for layer, arrays in zip(layers, states)]
     ends = list(accumulate(map(len, stages)))
     return [[[[piece[m] for piece in layer] for layer in pieces[end - len(stage):end]] for m in range(len(rows))]

@@ -15,7 +15,7 @@ from .order import Order
 from .recurrent import States, is_stateful
 from .schedule import Unit
 from .timeline import Timeline
-from .transfer import copied, is_float
+from .transfer import copied, fresh, is_float
 
 
 class Live(NamedTuple):
@@ -43,10 +43,18 @@ class Stage:
         Where they live.
     head : Head or None
         The last stage's loss.
+
+    Attributes
+    ----------
+    parameters : list of Parameter
+        The layers' and the loss's, each once.
     """
 
     def __init__(self, index: int, layers: Dict[str, Block], context: mx.Context, head: Optional[Head]) -> None:
         self.index, self.layers, self.context, self.head = index, layers, context, head
+        found = [p for block in layers.values() for p in block.collect_params().values()]
+        found += head.parameters if head else []
+        self.parameters: List[Parameter] = list({id(p): p for p in found}.values())
         self.order = Order(f"stage {index} on {context}")
         self.states: Dict[int, States] = {}  # by micro-batch, after its latest chunk; empty if nothing is carried
         self._live: Dict[Tuple[int, int], Live] = {}
@@ -59,17 +67,12 @@ class Stage:
         """Its layers that have a recurrent state."""
         return [layer for layer in self.layers.values() if is_stateful(layer)]
 
-    @property
-    def parameters(self) -> List[Parameter]:
-        """The layers' and the loss's parameters, each once."""
-        found = [p for block in self.layers.values() for p in block.collect_params().values()]
-        return list({id(p): p for p in found + (self.head.parameters if self.head else [])}.values())
-
     def begin_step(self, steps: Sequence[int], states: Sequence[States], timeline: Optional[Timeline]) -> None:
         """Forget what a failed step left; take the chunks' lengths and the micro-batches' states."""
         for left in (self._live, self._state_grads, self._head_grads):
             left.clear()
-        self.states = dict(enumerate(states))
+        self.states = {m: [[fresh(array, self.context) for array in layer] for layer in given]
+                       for m, given in enumerate(states)}
         self.order.begin_step(timeline)
         if self.head:
             self.head.begin_step(steps)
@@ -136,8 +139,9 @@ class Stage:
         with located(f"{self.order.place(unit)}, {layers}"):
             grads = [*self._enter_backward(unit, head_grads), *later]
             recorded = self._are_recorded([*inputs, *carried], heads)
-            if any(recorded):  # the graph stays until it is dropped: clearing it would tear frozen parameters, and arrays
-                # that a block holds itself, out of the other micro-batches' graphs
+            if any(recorded):
+                # The graph stays until it is dropped: clearing it would tear frozen parameters, and arrays that a
+                # block holds itself, out of the other micro-batches' graphs.
                 autograd.backward(list(compress(heads, recorded)), list(compress(grads, recorded)), retain_graph=True)
         if carried:
             self._state_grads[unit.microbatch] = tuple(state.grad for state in carried)

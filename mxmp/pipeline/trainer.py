@@ -93,11 +93,13 @@ class Trainer:
         """Scale all gradients by min(1, clip_norm / norm); each context sums its own squares, nothing waits."""
         squares = []
         for contexts, parameters in self._groups:
-            grads = [p.grad(contexts[0]) for p in parameters if p.grad_req != "null"]
-            if not grads:
-                continue
-            total = mx.nd.multi_sum_sq(*grads, num_arrays=len(grads)).sum()
-            squares.append(total.as_in_context(self._last))
+            by_type: Dict[Any, List[mx.nd.NDArray]] = {}
+            for parameter in parameters:
+                if parameter.grad_req != "null":
+                    by_type.setdefault(parameter.dtype, []).append(parameter.grad(contexts[0]))
+            for grads in by_type.values():
+                total = mx.nd.multi_sum_sq(*grads, num_arrays=len(grads)).sum()  # float32, whatever the gradients are
+                squares.append(total.as_in_context(self._last))
         norm = mx.nd.sqrt(mx.nd.add_n(*squares)) / batch_size
         scale = mx.nd.minimum(1.0, self._clip_norm / (norm + 1e-12))
         scales = {self._last: scale}
@@ -106,7 +108,7 @@ class Trainer:
                 if context not in scales:
                     scales[context] = scale.as_in_context(context)
                 for grad in (p.grad(context) for p in parameters if p.grad_req != "null"):
-                    grad *= scales[context]
+                    grad *= scales[context].astype(grad.dtype, copy=False)
         return norm
 
 

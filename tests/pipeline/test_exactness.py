@@ -13,7 +13,7 @@ from stacks import CONTEXTS, assert_same, gradients, random_values, set_values
 from mxmp import Pipeline, Plan, Trainer
 from mxmp.nn import Chain, LSTMLayer, Select
 
-ROWS, LENGTH, SIZE, CLASSES = 9, 7, 4, 3  # parts of both axes are uneven for every number of parts but one
+ROWS, LENGTH, SIZE, CLASSES = 9, 7, 4, 3  # rows and steps that most numbers of parts cut unevenly
 COUNTS = {1: (5,), 2: (2, 3), 3: (1, 2, 2), 4: (1, 1, 1, 2)}
 TOLERANCE = {"float32": (1e-5, 1e-6), "float64": (1e-12, 1e-14)}
 ADAM = {"learning_rate": 0.01, "epsilon": 0.01}  # with less Adam's steps hardly depend on the gradients' scale

@@ -142,3 +142,17 @@ def test_chunks_need_inputs_with_a_time_axis():
 def test_no_input_at_all_is_refused():
     with pytest.raises(ValueError, match="batch"):
         feed_of(())
+
+
+@pytest.mark.parametrize("shape, chunks", [((0, 3, 2), 1), ((2, 0, 2), 2)])
+def test_an_empty_batch_is_an_error(shape, chunks):
+    class Empty:
+        """MXNet refuses arrays of size 0; other array types may not."""
+
+        grad = None
+        ndim = len(shape)
+
+    empty = Empty()
+    empty.shape = shape
+    with pytest.raises(ValueError, match="the batch is empty"):
+        Feed.of(empty, (), "NTC", 2, chunks, True)

@@ -3,9 +3,9 @@ import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd, gluon
-from stacks import assert_same, lstm_chain, pipelined, random_values, set_values
+from stacks import CONTEXTS, assert_same, lstm_chain, pipelined, random_values, set_values
 
-from mxmp import Trainer
+from mxmp import Pipeline, Plan, Trainer
 from mxmp.pipeline.trainer import check_device_ids
 
 ADAM = {"learning_rate": 0.01}
@@ -150,3 +150,52 @@ def test_a_clip_norm_that_is_not_positive_is_an_error():
     chain = lstm_chain()
     with pipelined(chain, random_values(chain), None, (6,), 1) as pipe, pytest.raises(ValueError, match="got 0"):
         Trainer(pipe, "sgd", clip_norm=0)
+
+
+@pytest.mark.parametrize("dtypes", [("float64", "float64"), ("float32", "float64")])
+def test_gradients_of_other_types_are_clipped_by_the_norm_of_all(dtypes):
+    class Cast(gluon.HybridBlock):
+        """To the second layer's type."""
+
+        def hybrid_forward(self, F, x):
+            return F.cast(x, dtypes[1])
+
+    layers = [gluon.nn.Dense(4, in_units=5, dtype=dtypes[0]), Cast(), gluon.nn.Dense(3, in_units=4, dtype=dtypes[1])]
+    with Pipeline(layers, Plan((2, 1), CONTEXTS[:2]), gluon.loss.L2Loss(), 2) as pipe:
+        pipe.initialize(mx.init.Uniform(1))
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 1.0}, clip_norm=0.1)
+        x, y = (array[:, 0, :].astype(dtype) for array, dtype in zip(batch(0), dtypes))
+        pipe.forward_backward(x, y)
+        grads = {p: p.list_grad()[0].asnumpy() / 8 for p in pipe.placement}
+        before = {p: p.list_data()[0].asnumpy() for p in pipe.placement}
+        expected = np.sqrt(sum((grad ** 2).sum() for grad in grads.values()))
+        np.testing.assert_allclose(trainer.step(8).asscalar(), expected, 1e-5)
+        for p in pipe.placement:
+            np.testing.assert_allclose(p.list_data()[0].asnumpy(), before[p] - grads[p] * 0.1 / expected, 1e-4, 1e-6)
+
+
+def test_an_optimizer_object_is_copied_for_each_stage():
+    values, results = random_values(lstm_chain()), []
+    for optimizer, params in (("adam", ADAM), (mx.optimizer.Adam(**ADAM), None)):
+        chain = lstm_chain()
+        with pipelined(chain, values, gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+            trainer = Trainer(pipe, optimizer, params)
+            for step in range(3):
+                pipe.forward_backward(*batch(step))
+                trainer.step(8)
+            results.append(values_of(chain))
+    assert_same(*results, rtol=0, atol=0)
+
+
+def test_each_stage_has_the_optimizer_state_of_its_own_layers_and_no_other():
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        trainer = Trainer(pipe, "adam", ADAM)
+        pipe.forward_backward(*batch(0))
+        trainer.step(8)
+        for stage, stage_trainer in zip(pipe.stages, trainer.trainers):
+            (updater,) = stage_trainer._updaters
+            states = [array for pair in updater.states.values() for array in pair]
+            assert {array.context for array in states} == {stage.context}
+            assert sorted(array.size for array in states) == sorted(2 * [p.data().size for p in stage.parameters])
+            assert all(p.grad().context == p.data().context == stage.context for p in stage.parameters)
