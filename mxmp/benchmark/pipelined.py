@@ -18,7 +18,7 @@ class OneThread(Pipeline):
 
     def _run(self, step: Step) -> None:
         for stage in self.stages:
-            stage.clear_gradients()
+            step.begin(stage)
         for unit in in_order(step.schedule):
             step.issue(self.stages[unit.stage], unit)
 

@@ -87,6 +87,7 @@ class Pipeline:
         heads = [None] * (len(plan.counts) - 1) + [Head(loss, plan.contexts[-1], layout) if loss else None]
         self.stages = [Stage(i, dict(layers[part.start:part.stop]), context, head)
                        for i, (context, part, head) in enumerate(zip(plan.contexts, plan.ranges, heads))]
+        self._carrying: Optional[bool] = None
         self._hybridize(carrying=False)
         self._probes = Probes()
         self._seed: Optional[int] = None
@@ -188,16 +189,14 @@ class Pipeline:
         feed = Feed.of(data, label, self.layout, self.num_microbatches, self.num_chunks, training)
         carrying = states is not None or len(feed.steps) > 1
         self._hybridize(carrying)
-        make = SCHEDULES[self.schedule] if training else forward_only
-        step = Step(*_planned(make, len(self.stages), len(feed.rows), len(feed.steps)), feed,
-                    self._seed if training else None)
         stateful = [stage.stateful for stage in self.stages]
         given = cut_states(states or self.begin_state(sum(feed.rows)), stateful, feed.rows) if carrying else None
         timeline = self._timeline if self._timeline and self._timeline.recording else None
         if timeline:
             timeline.begin_step()
-        for stage in self.stages:
-            stage.begin_step(feed.steps, given[stage.index] if given else [], timeline)
+        make = SCHEDULES[self.schedule] if training else forward_only
+        step = Step(*_planned(make, len(self.stages), len(feed.rows), len(feed.steps)), feed, given,
+                    self._seed if training else None, timeline)
         self._run(step)
         if training:
             self._seed = None
@@ -232,7 +231,7 @@ class Pipeline:
     def _hybridize(self, carrying: bool) -> None:
         """Hybridize the layers, anew where calls with states follow calls without: Gluon's recurrent layers are
         traced for one of the two."""
-        if getattr(self, "_carrying", None) != carrying:
+        if self._carrying != carrying:
             self._carrying = carrying
             for stage in self.stages:
                 for block in [*stage.layers.values(), *(stage.head.blocks if stage.head else ())]:

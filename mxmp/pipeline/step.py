@@ -11,8 +11,10 @@ import numpy as np
 from .cut import Arrays, Pieces
 from .feed import Feed
 from .probes import Probe
+from .recurrent import States
 from .schedule import Schedule, Unit
 from .stage import Stage
+from .timeline import Timeline
 
 
 class Stopped(RuntimeError):
@@ -33,12 +35,18 @@ class Step:
         All of them, each after what it needs.
     feed : Feed
         The batch.
+    states : list or None
+        Of each stage, its layers' states of every micro-batch; None if none are carried.
     seed : int or None
         Fixes the random numbers of every forward unit.
+    timeline : Timeline or None
+        Records when each unit runs.
     """
 
-    def __init__(self, schedule: Schedule, order: Sequence[Unit], feed: Feed, seed: Optional[int] = None) -> None:
-        self.schedule, self._order, self._feed, self._seed = schedule, order, feed, seed
+    def __init__(self, schedule: Schedule, order: Sequence[Unit], feed: Feed, states: Optional[List[List[States]]],
+                 seed: Optional[int], timeline: Optional[Timeline]) -> None:
+        self.schedule, self._order, self._feed, self._states = schedule, order, feed, states
+        self._seed, self._timeline = seed, timeline
         self._inputs = dict(feed.inputs)
         self._last = len(schedule) - 1
         self._sent: Dict[Unit, Any] = {unit: Future() for units in schedule for unit in units}
@@ -47,13 +55,18 @@ class Step:
     def run(self, stage: Stage) -> None:
         """Issue all of a stage's units, from the calling thread."""
         try:
-            if self._feed.wanted is not None:
-                stage.clear_gradients()
+            self.begin(stage)
             for unit in self.schedule[stage.index]:
                 self.issue(stage, unit)
         except BaseException:
             self.stop()
             raise
+
+    def begin(self, stage: Stage) -> None:
+        """Prepare a stage for its first unit; in its own thread, for an interrupted step may still be ending there."""
+        stage.begin_step(self._feed.steps, self._states[stage.index] if self._states else [], self._timeline)
+        if self._feed.wanted is not None:
+            stage.clear_gradients()
 
     def issue(self, stage: Stage, unit: Unit) -> None:
         """Issue one unit; waits until what it takes has been issued, not until it is there."""
