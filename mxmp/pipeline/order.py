@@ -24,17 +24,22 @@ class Order:
     ----------
     stage : str
         The stage in words, for errors.
+    context : mx.Context
+        Where it works.
     """
 
-    def __init__(self, stage: str) -> None:
-        self._stage = stage
+    def __init__(self, stage: str, context: mx.Context) -> None:
+        self._stage, self._context = stage, context
         self._tokens: List[mx.nd.NDArray] = []
         self._timeline: Optional[Timeline] = None
+        self._reached = mx.nd.ones((1,), context)
+        self._count = 0
         self.probes: Dict[Unit, List[Probe]] = {}
 
-    def begin_step(self, timeline: Optional[Timeline]) -> None:
-        """Start with no probes; the tokens of the step before stay."""
-        self.probes, self._timeline = {}, timeline
+    def begin_step(self, num_probes: int, timeline: Optional[Timeline]) -> None:
+        """Start with none of at most ``num_probes`` probes reached; the tokens of the step before stay."""
+        self.probes, self._timeline, self._count = {}, timeline, 0
+        self._reached = mx.nd.ones((num_probes,), self._context)
 
     def enter(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Let all that is done with a unit's arrays wait for the unit before it; their memory must be their own."""
@@ -47,9 +52,12 @@ class Order:
             self._timeline.begin(unit)
 
     def note(self, unit: Unit, what: str, arrays: Sequence[mx.nd.NDArray]) -> None:
-        """Keep a token of what was issued last, to find an error's place by."""
+        """Let a probe be reached when what was issued last is done."""
         for array in arrays[:1]:
-            self.probes.setdefault(unit, []).append((f"{self.place(unit)}, {what}", _after(array)))
+            with autograd.pause():
+                mx.nd.zeros_like(_after(array), out=self._reached[self._count:self._count + 1])
+            self.probes.setdefault(unit, []).append(Probe(f"{self.place(unit)}, {what}", self._reached, self._count))
+            self._count += 1
 
     def leave(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Let the next unit wait until a unit's results, ``arrays``, are there."""

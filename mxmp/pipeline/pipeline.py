@@ -159,7 +159,8 @@ class Pipeline:
         NDArray or (NDArray, states)
             The loss summed over the batch, shape (1,), on the last context, which may still be being computed; with
             states given also the new ones. Gradients are those of this sum; `Trainer.step` divides them. An error
-            that MXNet finds only while computing is raised where the loss is waited for, its place in its message.
+            that MXNet finds only while computing is raised where the loss is waited for, its place in its message; to
+            wait for the loss is to wait for its whole step.
         """
         self._check_loss()
         return self._execute(data, label, states, training=True)
@@ -219,9 +220,7 @@ class Pipeline:
 
     def _result(self, step: Step, feed: Feed) -> Any:
         """The sum of the losses or, without a loss, the joined outputs."""
-        first, rest = step.probes()
-        count = self._probes.add(first)
-        self._probes.add(rest)
+        count = self._probes.add(step.probes(), self.plan.contexts)
         outputs = step.results("F")
         if feed.labels is not None:
             return Loss.of([loss for losses in outputs.values() for loss in losses], self._probes, count)

@@ -55,7 +55,7 @@ class Stage:
         found = [p for block in layers.values() for p in block.collect_params().values()]
         found += head.parameters if head else []
         self.parameters: List[Parameter] = list({id(p): p for p in found}.values())
-        self.order = Order(f"stage {index} on {context}")
+        self.order = Order(f"stage {index} on {context}", context)
         self.states: Dict[int, States] = {}  # by micro-batch, after its latest chunk; empty if nothing is carried
         self._live: Dict[Tuple[int, int], Live] = {}
         self._state_grads: Dict[int, Arrays] = {}
@@ -67,13 +67,14 @@ class Stage:
         """Its layers that have a recurrent state."""
         return [layer for layer in self.layers.values() if is_stateful(layer)]
 
-    def begin_step(self, steps: Sequence[int], states: Sequence[States], timeline: Optional[Timeline]) -> None:
+    def begin_step(self, num_units: int, steps: Sequence[int], states: Sequence[States],
+                   timeline: Optional[Timeline]) -> None:
         """Forget what a failed step left; take the chunks' lengths and the micro-batches' states."""
         for left in (self._live, self._state_grads, self._head_grads):
             left.clear()
         self.states = {m: [[fresh(array, self.context) for array in layer] for layer in given]
                        for m, given in enumerate(states)}
-        self.order.begin_step(timeline)
+        self.order.begin_step(num_units * (len(self.layers) + 1), timeline)  # each layer and the loss
         if self.head:
             self.head.begin_step(steps)
 

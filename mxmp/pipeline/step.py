@@ -64,7 +64,8 @@ class Step:
 
     def begin(self, stage: Stage) -> None:
         """Prepare a stage for its first unit; in its own thread, for an interrupted step may still be ending there."""
-        stage.begin_step(self._feed.steps, self._states[stage.index] if self._states else [], self._timeline)
+        stage.begin_step(len(self.schedule[stage.index]), self._feed.steps,
+                         self._states[stage.index] if self._states else [], self._timeline)
         if self._feed.wanted is not None:
             stage.clear_gradients()
 
@@ -108,11 +109,9 @@ class Step:
         return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self.schedule[stage]
                 if unit.kind == kind}
 
-    def probes(self) -> List[List[Probe]]:
-        """Probes of all that was issued, causes before effects: up to the last forward unit, and after it."""
-        end = 1 + max(i for i, unit in enumerate(self._order) if unit.kind == "F")
-        return [[probe for unit in units for probe in self._probes.get(unit, ())]
-                for units in (self._order[:end], self._order[end:])]
+    def probes(self) -> List[Probe]:
+        """Probes of all that was issued, causes before effects."""
+        return [probe for unit in self._order for probe in self._probes.get(unit, ())]
 
 
 def unit_seed(seed: int, unit: Unit) -> int:

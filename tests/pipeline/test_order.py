@@ -90,7 +90,7 @@ def run_a_stage(training, kind=Noted):
         layer.initialize()
         layer.hybridize()
     stage = Stage(0, layers, CONTEXTS[0], None)
-    stage.begin_step([0], [], None)
+    stage.begin_step(8, [0], [], None)
     other = mx.nd.ones((2, 1))
     with late(*(mx.nd.full((2, 1), m) for m in range(4))) as inputs:
         for m in range(4):
@@ -171,7 +171,7 @@ def test_a_step_begins_where_the_one_before_it_ended():
 
 def ordered(result, arrays):
     """Arrays that wait for a unit of the given result."""
-    order = Order("stage 0")
+    order = Order("stage 0", CONTEXTS[0])
     order.leave(Unit("F", 0, 0), [result])
     order.enter(Unit("F", 0, 1), arrays)
     return arrays
@@ -205,22 +205,28 @@ def test_a_large_number_is_kept_to_its_last_digit():
 
 
 def test_a_token_of_a_recorded_array_is_not_recorded():
-    x, order = mx.nd.ones((2,)), Order("stage 0")
+    x, order = mx.nd.ones((2,)), Order("stage 0", CONTEXTS[0])
     x.attach_grad()
     with autograd.record():
         order.note(Unit("F", 0, 0), "a layer", [x * 2])
-    ((_, token),) = order.probes[Unit("F", 0, 0)]
-    with pytest.raises(mx.MXNetError):
-        autograd.get_symbol(token)
+        order.leave(Unit("F", 0, 0), [x * 2])
+    ((_, reached, _),) = order.probes[Unit("F", 0, 0)]
+    for token in (reached, *order._tokens):
+        with pytest.raises(mx.MXNetError):
+            autograd.get_symbol(token)
 
 
 def test_a_unit_is_placed_in_words_and_its_probes_are_kept():
-    order, unit = Order("stage 1 on cpu(1)"), Unit("B", 1, 3, 2)
+    order, unit = Order("stage 1 on cpu(1)", CONTEXTS[1]), Unit("B", 1, 3, 2)
     assert order.place(unit) == "stage 1 on cpu(1), backward pass of micro-batch 3, chunk 2"
     assert order.place(Unit("F", 1, 0)) == "stage 1 on cpu(1), forward pass of micro-batch 0"
+    order.begin_step(3, None)
     order.note(unit, "layer 'a'", [mx.nd.array([4, 5])])
     order.note(unit, "layer 'b'", [])
-    ((place, token),) = order.probes[unit]
-    assert place == order.place(unit) + ", layer 'a'" and token.asnumpy().tolist() == [4]
-    order.begin_step(None)
+    order.note(unit, "layer 'c'", [mx.nd.array([np.nan])])
+    (place, reached, position), (other_place, _, other_position) = order.probes[unit]
+    assert (place, position) == (order.place(unit) + ", layer 'a'", 0)
+    assert (other_place, other_position) == (order.place(unit) + ", layer 'c'", 1)
+    assert reached.asnumpy().tolist() == [0, 0, 1]
+    order.begin_step(3, None)
     assert order.probes == {}
