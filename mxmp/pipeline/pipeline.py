@@ -133,7 +133,10 @@ class Pipeline:
         return [layer.begin_state(batch_size, ctx=stage.context) for stage in self.stages for layer in stage.stateful]
 
     def seed(self, seed: int) -> None:
-        """Fix the next training step's random numbers, for each stage, micro-batch and chunk; later steps go on."""
+        """Fix the next training step's random numbers; later steps go on.
+
+        Each stage has a seed of its own, made of this one, and its units draw from it in their order.
+        """
         self._seed = seed
 
     def timeline(self) -> Timeline:

@@ -38,7 +38,7 @@ class Step:
     states : list or None
         Of each stage, its layers' states of every micro-batch; None if none are carried.
     seed : int or None
-        Fixes the random numbers of every forward unit.
+        Fixes the random numbers that every stage's forward units draw, in their order.
     timeline : Timeline or None
         Records when each unit runs.
     """
@@ -68,12 +68,13 @@ class Step:
                          self._states[stage.index] if self._states else [], self._timeline)
         if self._feed.wanted is not None:
             stage.clear_gradients()
+        if self._seed is not None:
+            # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on
+            mx.random.seed(stage_seed(self._seed, stage.index), stage.context)
 
     def issue(self, stage: Stage, unit: Unit) -> None:
         """Issue one unit; waits until what it takes has been issued, not until it is there."""
         if unit.kind == "F":
-            if self._seed is not None:
-                mx.random.seed(unit_seed(self._seed, unit), stage.context)
             inputs = self._take(Unit("F", unit.stage - 1, unit.microbatch, unit.chunk)) if unit.stage else \
                 self._inputs.pop((unit.microbatch, unit.chunk))
             given = self._feed.labels
@@ -114,7 +115,6 @@ class Step:
         return [probe for unit in self._order for probe in self._probes.get(unit, ())]
 
 
-def unit_seed(seed: int, unit: Unit) -> int:
-    """A seed for one stage's work on one chunk of a micro-batch, whatever the schedule."""
-    place: Sequence[int] = (seed % 2 ** 64, unit.stage, unit.microbatch, unit.chunk)
-    return int(np.random.SeedSequence(place).generate_state(1)[0] % 2 ** 31)
+def stage_seed(seed: int, stage: int) -> int:
+    """A seed for one stage's work in one step."""
+    return int(np.random.SeedSequence((seed % 2 ** 64, stage)).generate_state(1)[0] % 2 ** 31)
