@@ -26,7 +26,7 @@ def parse_flags() -> argparse.Namespace:
     add("--num_microbatches", type=int, default=8, help="parts that a batch is cut into (default 8)")
     add("--num_chunks", type=int, default=8, help="time chunks of the wavefront variants (default 8)")
     add("--repeats", type=int, default=5, help="rounds: measurements of each variant (default 5)")
-    add("--warmup_steps", type=int, default=3, help="untimed steps before each timed one (default 3)")
+    add("--warmup_steps", type=int, default=7, help="untimed steps before each timed one (default 7)")
     add("--matmul_size", type=int, default=2048,
         help="width of the square matrices whose products measure the machine's peak (default 2048)")
     add("--variants", type=names, help=f"what to measure, by default all of {', '.join(VARIANTS)}; and 'memory', the "

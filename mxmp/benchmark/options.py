@@ -27,7 +27,7 @@ class Options:
     num_microbatches: int = 8
     num_chunks: int = 8
     repeats: int = 5
-    warmup_steps: int = 3
+    warmup_steps: int = 7
     matmul_size: int = 2048
     variants: Optional[Tuple[str, ...]] = None
     torch_python: Optional[str] = None

@@ -54,7 +54,7 @@ def measure(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any], squa
     """Time one step after some that are not timed, then give free memory back to the system.
 
     Giving it back lets a dozen idle workers share a machine. The untimed steps take the page faults of getting it
-    anew; the heap finds its final shape only after two or three.
+    anew; where a step needs gigabytes, the heap finds its final shape only after five to seven.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class Options:
     gpus: Optional[str] = _flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
     plan: Optional[str] = _flag(None, "layers per context, as \"4,5\" (default: balanced by computed cost)", type=str)
     num_microbatches: int = _flag(4, "parts that a batch is cut into")
-    schedule: str = _flag("fill_drain", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
+    schedule: str = _flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
     threads_per_context: int = _flag(1, "CPU threads of each context")
 
     batch_size: int = _flag(64, "sentence pairs per step")
