@@ -10,7 +10,7 @@ _NAMED = re.compile(r"(cpu|gpu)\(\s*(\d+)\s*(?:-\s*(\d+)\s*)?\)")
 _BARE = re.compile(r"\d+")
 
 
-def parse_contexts(text: str) -> List[mx.Context]:
+def parse_contexts(text: str, present: bool = True) -> List[mx.Context]:
     """Turn text into contexts.
 
     Parameters
@@ -18,6 +18,8 @@ def parse_contexts(text: str) -> List[mx.Context]:
     text : str
         Parts separated by commas: ``cpu(I)``, ``gpu(I)``, ranges ``gpu(I-J)`` with both ends included, or bare
         numbers as gluonnlp's ``--gpus`` takes them, which are GPUs.
+    present : bool, default True
+        Whether GPUs must be there; plans are also made for those of another machine.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def parse_contexts(text: str) -> List[mx.Context]:
     twice = sorted({str(c) for c in contexts if contexts.count(c) > 1})
     if twice:
         raise ValueError(f"contexts {text!r} name {', '.join(twice)} more than once; name each context once")
-    wanted = [c.device_id for c in contexts if c.device_type == "gpu"]
+    wanted = [c.device_id for c in contexts if c.device_type == "gpu"] if present else []
     there = mx.context.num_gpus() if wanted else 0
     if wanted and max(wanted) >= there:
         raise ValueError(f"contexts {text!r} need gpu({max(wanted)}), but MXNet sees {there} GPUs here; "

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, Optional
 
+from ..machine import machine
 from .activation import measure_memory
 from .launch import Launcher
-from .machine import machine
 from .options import Options
 from .report import summarize
 from .rounds import measure_rounds

@@ -1,0 +1,30 @@
+"""Sizes in bytes as people write them."""
+from __future__ import annotations
+
+import re
+
+_UNITS = {"B": 1, "KB": 10 ** 3, "MB": 10 ** 6, "GB": 10 ** 9, "KIB": 2 ** 10, "MIB": 2 ** 20, "GIB": 2 ** 30}
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as ``"12GB"`` (10^9 bytes each), ``"11.5GiB"`` (2^30 each) or a plain number of bytes.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or not above 0.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-zA-Z]*)\s*", text)
+    unit = _UNITS.get((found.group(2) or "B").upper()) if found else None
+    if found is None or unit is None or not float(found.group(1)):
+        raise ValueError(f"cannot read the size {text!r}; write, for example, \"12GB\" or \"11.5GiB\"")
+    return int(float(found.group(1)) * unit)
+
+
+def format_bytes(size: float) -> str:
+    """Bytes with a unit that suits them, about three digits."""
+    units = ["B", "KiB", "MiB", "GiB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1024
+        del units[0]
+    return f"{size:.3g} {units[0]}" if size < 100 else f"{size:,.0f} {units[0]}"
