@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, TextIO
 
 _PR_SET_PDEATHSIG = 1  # prctl.h: the signal that comes when the parent ends
+_SCARCE = 0.25  # share of the machine's memory; with less, workers that wait keep none that they do not need
 _libc = ctypes.CDLL(None)
 
 
@@ -51,7 +52,7 @@ def _reply(replies: TextIO, answer: Dict[str, Any]) -> None:
 
 def measure(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any], squares: Callable[[], float],
             warmup_steps: int) -> Dict[str, Any]:
-    """Time one step after some that are not timed, then give free memory back to the system.
+    """Time one step after some that are not timed, then give free memory back to the system if that is short of it.
 
     Giving it back lets a dozen idle workers share a machine. The untimed steps take the page faults of getting it
     anew; where a step needs gigabytes, the heap finds its final shape only after five to seven.
@@ -76,7 +77,8 @@ def measure(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any], squa
     seconds = time.perf_counter() - begin
     answer = {"seconds": seconds, "peak_bytes": memory("VmHWM"), "loss": float(read_loss()), "grad_squares": squares()}
     del read_loss
-    trim()
+    if _available_share() < _SCARCE:
+        trim()
     return answer
 
 
@@ -87,8 +89,17 @@ def trim() -> None:
 
 def memory(field: str) -> int:
     """Bytes of resident memory: now (``"VmRSS"``), or the most there ever were (``"VmHWM"``)."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+    return _kibibytes("/proc/self/status", field) * 1024
+
+
+def _available_share() -> float:
+    """Share of the machine's memory that programs can still get, 0 to 1."""
+    return _kibibytes("/proc/meminfo", "MemAvailable") / _kibibytes("/proc/meminfo", "MemTotal")
+
+
+def _kibibytes(path: str, field: str) -> int:
+    for line in Path(path).read_text(encoding="ascii").splitlines():
         name, _, value = line.partition(":")
         if name == field:
-            return 1024 * int(value.split()[0])
-    raise RuntimeError(f"/proc/self/status has no line {field}")
+            return int(value.split()[0])
+    raise RuntimeError(f"{path} has no line {field}")
