@@ -1,116 +1,110 @@
 """What a layer costs, from its shapes alone: nothing runs, no parameter needs a value."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import singledispatch
+from dataclasses import replace
 from math import prod
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import mxnet as mx
+import numpy as np
 from mxnet.gluon import Block, Parameter
 from mxnet.gluon import nn as gluon_nn
 
-from .. import nn
+from .activations import activations
+from .cost import LayerCost, Shape
+from .flops import flops, recurrent_steps
 
-Shape = Tuple[int, ...]
 
+class Described(NamedTuple):
+    """An array that is not there yet."""
 
-@dataclass(frozen=True)
-class LayerCost:
-    """Cost of one layer: its name, forward FLOPs, size of each of its parameters, shapes of what it hands on."""
-
-    name: str
-    flops: int
-    sizes: Dict[str, int]
-    out_shapes: Tuple[Shape, ...]
+    shape: Shape
+    dtype: str
 
     @property
-    def parameters(self) -> int:
-        """Number of parameters, those it shares with other layers included."""
-        return sum(self.sizes.values())
+    def bytes(self) -> int:
+        """Its size."""
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-def analytic(chain: Block, *input_shapes: Shape) -> List[LayerCost]:
-    """Cost of every layer of a chain for inputs of the given shapes.
+def analytic(chain: Any, *inputs: Any) -> List[LayerCost]:
+    """Cost of every layer of a chain for given inputs.
 
-    Matrix products count two operations per multiply-add; what is done element by element counts nothing. The
-    backward pass of such layers costs twice the forward pass, so that shares of the work are the same.
+    Matrix products count two operations per multiply-add; what is done element by element counts nothing. What
+    activations take is what MXNet 1.9.1 keeps on a CPU; the first layer's include the chain's inputs.
 
     Parameters
     ----------
     chain : Chain, gluon.nn.Sequential or sequence of Block
-        The layers in order.
-    input_shapes : tuples of int
-        Shapes of the first layer's inputs.
+        The layers in order. They may be uninitialized.
+    inputs : NDArray or tuple of int
+        The first layer's inputs, or their shapes if they are float32.
 
     Returns
     -------
     list of LayerCost
-        One per layer. A Parameter that several layers share has one name in all of them.
+        One per layer. A layer of an unknown kind has a note, and no FLOPs.
     """
-    costs, shapes = [], list(input_shapes)
+    costs: List[LayerCost] = []
+    arrays = [_described(array) for array in inputs]
     keys: Dict[Parameter, str] = {}
-    for name, layer in _named(chain).items():
-        outs, sizes = _infer(layer, shapes)
+    for name, layer in named_layers(chain).items():
         for p in layer.collect_params().values():
             if p not in keys:
                 keys[p] = f"{name}.{p.name}" if p.name in keys.values() else p.name
-        own = {keys[p]: sizes[p.name] for p in layer.collect_params().values()}
-        costs.append(LayerCost(name, flops(layer, shapes, outs, sizes), own, tuple(outs)))
-        shapes = outs
+        first = 0 if costs else sum(a.bytes for a in arrays)  # copies of the chain's inputs are kept, too
+        cost, arrays = _cost(name, layer, arrays, keys)
+        costs.append(replace(cost, activation_bytes=cost.activation_bytes + first))
     return costs
 
 
-def _named(chain: Block) -> Dict[str, Block]:
+def named_layers(chain: Any) -> Dict[str, Block]:
+    """A chain's layers by name; those of a plain sequence are numbered."""
     return dict(chain._children) if isinstance(chain, Block) else {str(i): layer for i, layer in enumerate(chain)}
 
 
-def _infer(layer: Block, shapes: Sequence[Shape]) -> Tuple[List[Shape], Dict[str, int]]:
-    """Output shapes and parameter sizes, by MXNet's own shape inference over symbols."""
-    names = [f"input{i}" for i in range(len(shapes))]
+def _cost(name: str, layer: Block, ins: List[Described],
+          keys: Dict[Parameter, str]) -> Tuple[LayerCost, List[Described]]:
+    outs, sizes = _infer(layer, ins)
+    own = {keys[p]: sizes[p.name] for p in layer.collect_params().values()}
+    itemsize = max((np.dtype(p.dtype).itemsize for p in layer.collect_params().values()), default=4)
+    work, kept, steps, note = _work(layer, ins, outs, sizes)
+    return LayerCost(name, work, own, tuple(a.shape for a in outs), sum(a.bytes for a in outs), kept, steps, itemsize,
+                     note=note), outs
+
+
+def _work(layer: Block, ins: List[Described], outs: List[Described],
+          sizes: Dict[str, int]) -> Tuple[int, int, int, str]:
+    """FLOPs, bytes kept, time steps and a note."""
+    if isinstance(layer, (gluon_nn.Sequential, gluon_nn.HybridSequential)):
+        inner = analytic(layer, *ins)
+        return (sum(c.flops for c in inner), sum(c.activation_bytes for c in inner), sum(c.steps for c in inner),
+                next((c.note for c in inner if c.note), ""))
+    in_shapes, out_shapes = [a.shape for a in ins], [a.shape for a in outs]
+    work = flops(layer, in_shapes, out_shapes, sizes)
+    kept = activations(layer, in_shapes, out_shapes)
+    note = "" if work is not None else (f"a {type(layer).__name__} is of a kind whose work is not known; measure it "
+                                        "with partition.profile")
+    return (work or 0, sum(a.bytes for a in outs) if kept is None else 4 * kept,
+            recurrent_steps(layer, in_shapes), note)
+
+
+def _infer(layer: Block, ins: Sequence[Described]) -> Tuple[List[Described], Dict[str, int]]:
+    """Outputs and parameter sizes, by MXNet's own inference over symbols."""
+    names = [f"input{i}" for i in range(len(ins))]
     outs = layer(*(mx.sym.var(name) for name in names))
     group = mx.sym.Group(list(outs) if isinstance(outs, (tuple, list)) else [outs])
-    known = {name: shape for name, shape in zip(names, shapes) if name in group.list_arguments()}
-    arg_shapes, out_shapes, aux_shapes = group.infer_shape(**known)
+    given = {name: array for name, array in zip(names, ins) if name in group.list_arguments()}
+    arg_shapes, out_shapes, aux_shapes = group.infer_shape(**{name: array.shape for name, array in given.items()})
+    out_types = group.infer_type(**{name: array.dtype for name, array in given.items()})[1]
     named = zip(group.list_arguments() + group.list_auxiliary_states(), arg_shapes + aux_shapes)
     sizes = {name: prod(shape) for name, shape in named if name not in names}
-    return [tuple(shape) for shape in out_shapes], sizes
+    return [Described(tuple(shape), np.dtype(dtype).name) for shape, dtype in zip(out_shapes, out_types)], sizes
 
 
-@singledispatch
-def flops(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
-    """Forward FLOPs: every weight works once at every position, which holds for Dense and LSTM layers."""
-    weights = sum(size for name, size in sizes.items() if not name.endswith("bias"))
-    return 2 * weights * prod(outs[0][:-1])
-
-
-@flops.register(nn.LSTMLayer)
-@flops.register(nn.BidirectionalLSTM)
-@flops.register(nn.ContextLSTM)
-def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
-    weights = sum(sizes.values()) - 8 * outs[0][-1]  # the flat array ends with two biases of 4 gates
-    return 2 * weights * prod(outs[0][:-1])
-
-
-@flops.register
-def _(layer: nn.Residual, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
-    return flops(layer.block, ins, outs, sizes)
-
-
-@flops.register(nn.TimeFirst)
-@flops.register(nn.SequenceEmbedding)
-@flops.register(gluon_nn.Embedding)
-def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
-    return 0
-
-
-@flops.register
-def _(layer: nn.MaskedAttention, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
-    target, source = ins[0][0], ins[1][0]
-    products = 2 * 2 * target * source * outs[0][1] * outs[0][2]  # scores, and the weighted sum of the memory
-    return 2 * sum(sizes.values()) * target * outs[0][1] + products
-
-
-@flops.register
-def _(layer: nn.Select, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
-    return flops(layer.block, [ins[i] for i in layer.take], outs, sizes)
+def _described(array: Any) -> Described:
+    if isinstance(array, Described):
+        return array
+    if isinstance(array, mx.nd.NDArray):
+        return Described(array.shape, np.dtype(array.dtype).name)
+    return Described(tuple(array), "float32")

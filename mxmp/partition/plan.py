@@ -1,12 +1,16 @@
 """A plan: how many neighbouring layers live on each context."""
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import mxnet as mx
 
-from .analytic import LayerCost
+from ..contexts import parse_contexts
+from .cost import LayerCost, stage_bytes
+from .picture import draw_plan
+from .planner import parts
 
 
 @dataclass(frozen=True)
@@ -49,23 +53,67 @@ class Plan:
             raise ValueError(f"the plan {text!r} places {sum(counts)} layers, but the chain has {num_layers}")
         return cls(counts, tuple(contexts))
 
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read what `to_json` wrote; the contexts need not be there.
+
+        Raises
+        ------
+        ValueError
+            If it is no plan.
+        """
+        try:
+            found = json.loads(text)
+            contexts = [parse_contexts(name, present=False)[0] for name in found["contexts"]]
+            counts = tuple(map(int, found["counts"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"cannot read the plan {text[:80]!r} ({error}); write, for example, "
+                             '{"counts": [3, 5], "contexts": ["cpu(0)", "cpu(1)"]}') from error
+        return cls(counts, tuple(contexts))
+
+    def to_json(self) -> str:
+        """The plan as JSON."""
+        return json.dumps({"counts": list(self.counts), "contexts": list(map(str, self.contexts))})
+
     @property
     def ranges(self) -> List[range]:
         """The positions of each stage's layers in the chain."""
-        starts = [sum(self.counts[:i]) for i in range(len(self.counts))]
-        return [range(start, start + count) for start, count in zip(starts, self.counts)]
+        return parts(self.counts)
 
     def table(self, costs: Sequence[LayerCost]) -> str:
         """One line per context (its layers, parameters, share of the work) for a log."""
-        total = sum(cost.flops for cost in costs) or 1
         lines = []
-        for context, layers in zip(self.contexts, self.ranges):
+        for context, layers, share in zip(self.contexts, self.ranges, self.shares(costs)):
             mine = [costs[i] for i in layers]
             sizes = {name: size for cost in mine for name, size in cost.sizes.items()}  # a shared one once
-            lines.append(f"{str(context):8} {sum(sizes.values()):>12,} parameters "
-                         f"{sum(c.flops for c in mine) / total:6.1%} of the work  "
+            lines.append(f"{str(context):8} {sum(sizes.values()):>12,} parameters {share:6.1%} of the work  "
                          + ", ".join(c.name for c in mine))
         return "\n".join(lines)
+
+    def shares(self, costs: Sequence[LayerCost]) -> List[float]:
+        """Each context's share of the work, 0 to 1."""
+        total = sum(cost.work for cost in costs) or 1
+        return [sum(costs[i].work for i in layers) / total for layers in self.ranges]
+
+    def save(self, path: str, costs: Sequence[LayerCost], live: Sequence[int] = (),
+             limit: Optional[int] = None) -> None:
+        """Draw it: contexts as boxes, their layers inside, bars for compute and memory.
+
+        Parameters
+        ----------
+        path : str
+            The picture's file; its ending chooses the format.
+        costs : sequence of LayerCost
+            Of every layer.
+        live : sequence of int
+            Of each context, how many units' activations it holds at once; by default one.
+        limit : int or None
+            Bytes that a context can hold.
+        """
+        sizes = [stage_bytes(costs, layers, count) for layers, count in
+                 zip(self.ranges, live or [1] * len(self.counts))]
+        draw_plan(path, list(map(str, self.contexts)), [[costs[i].name for i in layers] for layers in self.ranges],
+                  self.shares(costs), sizes, limit)
 
     def __str__(self) -> str:
         return ",".join(str(count) for count in self.counts)

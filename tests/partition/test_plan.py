@@ -62,14 +62,36 @@ def test_cannot_be_made_wrong(counts, contexts, message):
         Plan(counts, contexts)
 
 
+COSTS = [LayerCost("embedding", 0, {"table": 2_000_000}), LayerCost("lstm", 300, {"lstm": 1234}),
+         LayerCost("target", 0, {"table": 2_000_000}), LayerCost("projection", 100, {"table": 2_000_000})]
+
+
 def test_table_has_a_line_per_context():
-    table = {"table": 2_000_000}
-    costs = [LayerCost("embedding", 0, table, ()), LayerCost("lstm", 300, {"lstm": 1234}, ()),
-             LayerCost("target", 0, table, ()), LayerCost("projection", 100, table, ())]
-    assert Plan((3, 1), (mx.cpu(0), mx.gpu(11))).table(costs).splitlines() == [
+    assert Plan((3, 1), (mx.cpu(0), mx.gpu(11))).table(COSTS).splitlines() == [
         "cpu(0)      2,001,234 parameters  75.0% of the work  embedding, lstm, target",
         "gpu(11)     2,000,000 parameters  25.0% of the work  projection"]
 
 
 def test_table_of_layers_without_work():
-    assert "0.0% of the work" in Plan((1,), (mx.cpu(),)).table([LayerCost("embedding", 0, {}, ())])
+    assert "0.0% of the work" in Plan((1,), (mx.cpu(),)).table(COSTS[:1])
+
+
+@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=6), gpus=st.booleans())
+def test_json_is_read_back_as_the_same_plan(counts, gpus):
+    plan = Plan(counts, [(mx.gpu if gpus else mx.cpu)(i) for i in range(len(counts))])
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("text", ["", "3,5", "[]", '{"counts": [3]}', '{"counts": [3], "contexts": ["tpu(0)"]}',
+                                  '{"counts": "x", "contexts": ["cpu(0)"]}', '{"counts": [3], "contexts": [7]}'])
+def test_says_what_is_wrong_with_json(text):
+    with pytest.raises(ValueError, match="cannot read the plan .* write, for example"):
+        Plan.from_json(text)
+
+
+def test_is_drawn(tmp_path):
+    Plan((3, 1), TWO).save(str(tmp_path / "plan.png"), COSTS, [2, 1], limit=2 ** 30)
+    Plan((4,), TWO[:1]).save(str(tmp_path / "one.svg"), COSTS)
+    assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
+    drawn = (tmp_path / "one.svg").read_text()
+    assert "<svg" in drawn

@@ -1,0 +1,96 @@
+"""What a layer costs: a value that planner, simulator and pictures share."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Sequence, Tuple
+
+Shape = Tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Cost of one layer for one unit of a schedule: a micro-batch, or a time chunk of one.
+
+    Parameters
+    ----------
+    name : str
+        The layer's in its chain.
+    flops : int
+        Of the forward pass: matrix products only, two for each multiply-add.
+    sizes : dict of str to int
+        Numbers in each parameter, by name; one that several layers share has one name in all of them.
+    out_shapes : tuple of tuple of int
+        Of the arrays that it hands on.
+    sent_bytes : int
+        Of the same arrays; their gradients come back.
+    activation_bytes : int
+        What it keeps from its forward until its backward pass: its outputs, and what its operators remember. Its
+        inputs are counted where they are made.
+    steps : int
+        Time steps that it computes one after the other; of stacked layers all together.
+    itemsize : int
+        Bytes of a number in its parameters.
+    forward, backward : float or None
+        Seconds, where they were measured or estimated.
+    note : str
+        What is not known of it.
+    """
+
+    name: str
+    flops: int
+    sizes: Dict[str, int]
+    out_shapes: Tuple[Shape, ...] = ()
+    sent_bytes: int = 0
+    activation_bytes: int = 0
+    steps: int = 0
+    itemsize: int = 4
+    forward: Optional[float] = None
+    backward: Optional[float] = None
+    note: str = ""
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters, those it shares with other layers included."""
+        return sum(self.sizes.values())
+
+    @property
+    def backward_flops(self) -> int:
+        """Of the backward pass: each product a b needs two, one for the gradient of a and one for that of b."""
+        return 2 * self.flops
+
+    @property
+    def work(self) -> float:
+        """Seconds of both passes where they are known, else their FLOPs: what plans balance."""
+        if self.forward is None or self.backward is None:
+            return self.flops + self.backward_flops
+        return self.forward + self.backward
+
+
+def parameter_bytes(costs: Sequence[LayerCost]) -> int:
+    """Bytes of some layers' parameters; a shared one counts once."""
+    return sum({name: size * cost.itemsize for cost in costs for name, size in cost.sizes.items()}.values())
+
+
+def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimizer_states: int = 2) -> int:
+    """Bytes that a stage needs.
+
+    Parameters
+    ----------
+    costs : sequence of LayerCost
+        Of all layers, for one unit.
+    layers : range
+        The positions of the stage's own.
+    live : int, default 1
+        Units whose activations it holds at once, at most.
+    optimizer_states : int, default 2
+        Arrays that the optimizer keeps for each parameter: 2 for Adam, 1 for momentum, 0 for plain SGD.
+
+    Returns
+    -------
+    int
+        Parameters, gradients, optimizer's states and live activations, copies of its inputs among them.
+    """
+    mine = [costs[i] for i in layers]
+    received = costs[layers.start - 1].sent_bytes if layers.start else 0
+    return parameter_bytes(mine) * (2 + optimizer_states) + live * (
+        received + sum(cost.activation_bytes for cost in mine))

@@ -1,0 +1,77 @@
+"""Time one layer, and the way from one context to another."""
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import Any, Callable, List, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd
+
+from .device import Link
+
+_WARM_UP = 2  # the first calls trace, choose kernels and take memory
+_SMALL, _LARGE = 1 << 8, 1 << 22  # float32 numbers: 1 KiB, 16 MiB
+
+
+def layer_seconds(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
+                  repeats: int) -> Tuple[float, float, Tuple]:
+    """Medians of a layer's forward and backward seconds, and its outputs.
+
+    Parameters
+    ----------
+    call : callable
+        The layer.
+    arrays : sequence of NDArray
+        Its inputs; those of a floating-point type get gradients.
+    trains : bool
+        Whether it has parameters with gradients.
+    repeats : int
+        Measurements, after two that do not count.
+    """
+    arrays = [array.detach() for array in arrays]
+    for array in filter(_is_float, arrays):
+        array.attach_grad()
+    trains = trains or any(map(_is_float, arrays))
+    forward: List[float] = []
+    backward: List[float] = []
+    outs: Tuple[mx.nd.NDArray, ...] = ()
+    for _ in range(_WARM_UP + repeats):
+        mx.nd.waitall()
+        begin = time.perf_counter()
+        with autograd.record():
+            out = call(*arrays)
+        mx.nd.waitall()
+        forward.append(time.perf_counter() - begin)
+        outs = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+        heads = [a for a in outs if _is_float(a) and not any(a is given for given in arrays)] if trains else []
+        grads = [mx.nd.ones_like(head) for head in heads]
+        mx.nd.waitall()
+        begin = time.perf_counter()
+        if heads:
+            autograd.backward(heads, grads)
+        mx.nd.waitall()
+        backward.append(time.perf_counter() - begin)
+    return median(forward[_WARM_UP:]), median(backward[_WARM_UP:]), tuple(array.detach() for array in outs)
+
+
+def measure_link(source: mx.Context, target: mx.Context, repeats: int) -> Link:
+    """The way from one context to another: what a small copy takes, and the bandwidth of a large one."""
+    small, large = (median(_copies(source, target, size, repeats)) for size in (_SMALL, _LARGE))
+    return Link(small, 4 * (_LARGE - _SMALL) / max(large - small, 1e-9))
+
+
+def _copies(source: mx.Context, target: mx.Context, size: int, repeats: int) -> List[float]:
+    array = mx.nd.ones((size,), ctx=source)
+    found = []
+    for _ in range(_WARM_UP + repeats):
+        mx.nd.waitall()
+        begin = time.perf_counter()
+        array.copyto(target).wait_to_read()
+        found.append(time.perf_counter() - begin)
+    return found[_WARM_UP:]
+
+
+def _is_float(array: Any) -> bool:
+    return bool(np.issubdtype(array.dtype, np.floating))
