@@ -32,7 +32,7 @@ def main() -> None:
     training = Training(options, prepared, contexts, folder)
     if options.resume:
         training.resume()
-    for change in save_options(folder, options):
+    for change in save_options(folder, training.options):
         log.info("resuming: %s", change)
     training.run()
 

@@ -1,15 +1,16 @@
 """From options to what a run needs: corpus, contexts, plan."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List
 
 import mxnet as mx
 
 from ..contexts import parse_contexts
-from ..data import Corpus, default_cache_dir, load_files, load_multi30k, load_numbers
+from ..data import Batch, Corpus, default_cache_dir, load_files, load_multi30k, load_numbers
 from ..data.multi30k import MULTI30K_URL
-from ..partition import LayerCost, Plan, analytic, balance
+from ..partition import LayerCost, Plan, Profile, analytic, balance, profile, tune
 from .options import Options
 
 _TYPICAL_LENGTH = 16  # subwords of a sentence; the shares of the work hardly depend on it
@@ -58,4 +59,19 @@ def make_plan(costs: List[LayerCost], contexts: List[mx.Context], plan: Any = No
     """The plan that was asked for or, with None, the one that balances the computed work."""
     if plan:
         return Plan.parse(plan, contexts, len(costs))
-    return Plan(tuple(balance([cost.flops for cost in costs], len(contexts))), tuple(contexts))
+    return Plan(tuple(balance([cost.work for cost in costs], len(contexts))), tuple(contexts))
+
+
+def measure_layers(chain: Any, loss: Any, contexts: List[mx.Context], batch: Batch) -> Profile:
+    """Times of the layers for a batch that is cut into 1, 2, 4 or 8 micro-batches."""
+    cuts = [(m, 1) for m in (1, 2, 4, 8) if m <= len(batch.src)]
+    return profile(chain, contexts, batch.src, batch.src_len, batch.tgt_in, loss=loss,
+                   labels=(batch.tgt_out, batch.tgt_len), cuts=cuts)
+
+
+def tuned(options: Options, measured: Profile, contexts: List[mx.Context]) -> Options:
+    """Options whose plan, micro-batches and schedule are the fastest in a simulation with measured times."""
+    kind = contexts[0].device_type
+    best = tune(lambda m, c: measured.costs(m, c, kind), contexts, [m for m, _ in measured.layers[kind]],
+                schedules=("1f1b", "fill_drain"), transfer=measured.link(contexts))[0]
+    return replace(options, plan=str(best.plan), num_microbatches=best.num_microbatches, schedule=best.schedule)

@@ -37,7 +37,9 @@ class Options:
 
     contexts: str = _flag("cpu(0-1)", "where the layers live: \"cpu(0-1)\", \"gpu(0-3)\", \"cpu(1),gpu(0)\"")
     gpus: Optional[str] = _flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
-    plan: Optional[str] = _flag(None, "layers per context, as \"4,5\" (default: balanced by computed cost)", type=str)
+    plan: Optional[str] = _flag(None, "layers per context, as \"4,5\"; \"auto\" measures the layers and takes the "
+                                      "fastest plan, --num_microbatches and --schedule (default: balanced by "
+                                      "computed cost)", type=str)
     num_microbatches: int = _flag(4, "parts that a batch is cut into")
     schedule: str = _flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
     threads_per_context: int = _flag(1, "CPU threads of each context")

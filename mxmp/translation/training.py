@@ -13,10 +13,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..data import Batch, BatchLoader, Prepared, fingerprint
 from ..nn import LabelSmoothedLoss
-from ..partition import Plan
+from ..partition import LayerCost, Plan
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
-from .assemble import chain_costs, make_plan
+from .assemble import chain_costs, make_plan, measure_layers, tuned
 from .learning_rate import cosine_rate
 from .meter import Meter
 from .model import ModelOptions, translation_chain
@@ -45,27 +45,38 @@ class Training:
     """
 
     def __init__(self, options: Options, prepared: Prepared, contexts: List[mx.Context], folder: Path) -> None:
-        self._options, self._prepared, self._folder = options, prepared, folder
+        self._prepared, self._folder = prepared, folder
         subwords = prepared.subwords
         self._sizes = ModelOptions(
             len(subwords.src_vocab), len(subwords.tgt_vocab), subwords.joint, options.embed_size or 0,
             options.hidden_size or 0, options.encoder_layers, options.decoder_layers, options.dropout or 0.0)
-        self._chain = translation_chain(self._sizes)
-        costs = chain_costs(self._chain)
-        self.plan: Plan = make_plan(costs, contexts, options.plan)
-        _log.info("plan %s:\n%s", self.plan, self.plan.table(costs))
+        self._chain, loss = translation_chain(self._sizes), LabelSmoothedLoss(options.label_smoothing)
         self._loader = BatchLoader(prepared.train, options.batch_size, seed=options.seed)
         _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
                   100 * self._loader.padding_share)
-        self.pipe = Pipeline(self._chain, self.plan, LabelSmoothedLoss(options.label_smoothing),
-                             options.num_microbatches, schedule=options.schedule)
+        self.options, costs = self._planned(options, contexts, loss)
+        options = self.options
+        self.plan: Plan = make_plan(costs, contexts, options.plan)
+        _log.info("plan %s, %d micro-batches, %s:\n%s", self.plan, options.num_microbatches, options.schedule,
+                  self.plan.table(costs))
+        self.pipe = Pipeline(self._chain, self.plan, loss, options.num_microbatches, schedule=options.schedule)
         mx.random.seed(options.seed)
-        self.pipe.initialize()
+        self.pipe.initialize(force_reinit=True)
         self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
                                clip_norm=options.clip_norm)
         self._total_steps = (options.epochs or 0) * len(self._loader)
         self.progress = Progress()
         self._clock = time.perf_counter()
+
+    def _planned(self, options: Options, contexts: List[mx.Context], loss: Any) -> Tuple[Options, List[LayerCost]]:
+        """Options with a plan in the place of "auto", and the layers' costs."""
+        if options.plan != "auto":
+            return options, chain_costs(self._chain)
+        _log.info("measuring the layers to choose plan, micro-batches and schedule")
+        measured = measure_layers(self._chain, loss, contexts, next(iter(self._loader.epoch(0))))
+        measured.save(str(self._folder / "profile.json"))
+        options = tuned(options, measured, contexts)
+        return options, measured.costs(options.num_microbatches, 1, contexts[0].device_type)
 
     def resume(self) -> None:
         """Go on from the run's latest checkpoint, or from the beginning if it has none yet.
@@ -91,14 +102,14 @@ class Training:
         """Train to the end, score the best checkpoint on the test text, and write ``results.json``."""
         with logging_redirect_tqdm([logging.getLogger("mxmp")]):
             self._clock = time.perf_counter()
-            while self.progress.epoch < (self._options.epochs or 0):
+            while self.progress.epoch < (self.options.epochs or 0):
                 self._epoch()
                 self._validate()
                 self._save("latest")
             return self._finish()
 
     def _epoch(self) -> None:
-        progress, options = self.progress, self._options
+        progress, options = self.progress, self.options
         meter = Meter()
         batches = self._loader.epoch(progress.epoch, progress.batch)
         with tqdm(batches, f"epoch {progress.epoch + 1}/{options.epochs}", len(self._loader),
@@ -122,10 +133,10 @@ class Training:
     def _step(self, batch: Batch, rate: float) -> Tuple[Any, Any]:
         """One update; returns loss and gradient norm, neither waited for."""
         timeline = None
-        if self.progress.step + 1 == self._options.timeline_step:
+        if self.progress.step + 1 == self.options.timeline_step:
             mx.nd.waitall()  # what earlier steps left to do is not to be drawn
             timeline = self.pipe.timeline()
-        self.pipe.seed(self._options.seed * 1_000_003 + self.progress.step)
+        self.pipe.seed(self.options.seed * 1_000_003 + self.progress.step)
         loss = self.pipe.forward_backward((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
         if timeline is not None:
             timeline.stop()
@@ -139,7 +150,7 @@ class Training:
         loss, norm, seconds = meter.read()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
-                               f"--learning_rate (now {self._options.learning_rate}) and --resume")
+                               f"--learning_rate (now {self.options.learning_rate}) and --resume")
         progress.training_seconds += seconds
         progress.words += meter.words
         progress.train_loss.append([progress.step, loss])
@@ -164,19 +175,19 @@ class Training:
 
     def _valid_loss(self) -> float:
         total, tokens = 0.0, 0
-        for batch in BatchLoader(self._prepared.valid, self._options.batch_size, shuffle=False).epoch(0):
+        for batch in BatchLoader(self._prepared.valid, self.options.batch_size, shuffle=False).epoch(0):
             total = total + self.pipe((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
             tokens += batch.num_tokens
         return float(total.asscalar()) / tokens  # type: ignore[attr-defined]
 
     def _translate(self, source: List[str], reference: List[str]) -> Quality:
-        translator = Translator(self._chain, self.plan, self._prepared.subwords, self._options.beam_size,
-                                self._options.lp_alpha)
+        translator = Translator(self._chain, self.plan, self._prepared.subwords, self.options.beam_size,
+                                self.options.lp_alpha)
         return measure([best[0].text for best in translator(source, progress=True)], reference)
 
     def _save(self, kind: str) -> None:
         self._tick()
-        described = {"model": vars(self._sizes), "options": self._options.as_dict(),
+        described = {"model": vars(self._sizes), "options": self.options.as_dict(),
                      "corpus": fingerprint(self._prepared.corpus), "progress": self.progress.as_dict()}
         checkpoint.save(self._folder, kind, self.progress.step, self.pipe, self.trainer, self._prepared.subwords,
                         described)
@@ -192,7 +203,7 @@ class Training:
         corpus = self._prepared.corpus
         valid, test = (self._translate(text.src, text.tgt) for text in (corpus.valid, corpus.test))
         self._tick()
-        results = write_results(self._folder, self._options, corpus, self.plan, self.progress, valid, test)
+        results = write_results(self._folder, self.options, corpus, self.plan, self.progress, valid, test)
         for name, quality in (("valid", valid), ("test", test)):
             _log.info("%s: BLEU %.2f, exact match %.1f%%, length ratio %.3f [%s]", name, quality.bleu,
                       100 * quality.exact_match, quality.length_ratio, quality.signature)

@@ -137,3 +137,13 @@ def test_a_folder_in_use_and_a_changed_size_are_refused_and_nothing_is_lost(flag
     done = run(*flags, *other, "--output_dir", finished, "--resume")
     assert "not the one that" in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert sorted(p.name for p in finished.iterdir()) == before
+
+
+def test_an_automatic_plan_is_measured_chosen_and_remembered(flags, tmp_path):
+    done = run(*flags, "--output_dir", tmp_path / "run", "--epochs", "1", "--plan", "auto")
+    assert done.returncode == 0, done.stderr
+    chosen = json.loads((tmp_path / "run" / "options.json").read_text())
+    assert re.fullmatch(r"\d+,\d+", chosen["plan"]) and sum(map(int, chosen["plan"].split(","))) == 9
+    assert chosen["num_microbatches"] in (1, 2, 4, 8) and chosen["schedule"] in ("1f1b", "fill_drain")
+    layers = json.loads((tmp_path / "run" / "profile.json").read_text())["layers"]["cpu"]
+    assert [piece["num_microbatches"] for piece in layers] == [1, 2, 4, 8]

@@ -1,0 +1,74 @@
+"""Models that plans are made for, with the shapes of their inputs and inputs to measure them with."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, List, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from .. import nn
+from .model import ModelOptions, translation_chain
+
+
+@dataclass(frozen=True)
+class Model:
+    """A chain with its loss, and what it takes.
+
+    Parameters
+    ----------
+    chain : Chain
+        The layers.
+    loss : Block
+        Takes logits, labels (N, T) and lengths (N,).
+    vocab_size, batch_size, seq_len : int
+        Of its batches.
+    two_sided : bool
+        Whether it reads a source and a target, or one text.
+    """
+
+    chain: nn.Chain
+    loss: Any
+    vocab_size: int
+    batch_size: int
+    seq_len: int
+    two_sided: bool
+
+    def shapes(self, rows: int, steps: int) -> Tuple[Tuple[int, ...], ...]:
+        """Shapes of the chain's inputs."""
+        return ((rows, steps), (rows,), (rows, steps)) if self.two_sided else ((rows, steps),)
+
+    def inputs(self) -> List[mx.nd.NDArray]:
+        """A batch of random tokens."""
+        return [self._lengths() if len(shape) == 1 else self._tokens()
+                for shape in self.shapes(self.batch_size, self.seq_len)]
+
+    def labels(self) -> List[mx.nd.NDArray]:
+        """What the loss takes after the chain's outputs."""
+        return [self._tokens(), self._lengths()]
+
+    def _tokens(self) -> mx.nd.NDArray:
+        random = np.random.RandomState(1)
+        return mx.nd.array(random.randint(0, self.vocab_size, (self.batch_size, self.seq_len)), dtype="int32")
+
+    def _lengths(self) -> mx.nd.NDArray:
+        return mx.nd.full((self.batch_size,), self.seq_len, dtype="int32")
+
+
+def translation_model(flags: Any) -> Model:
+    """The translation model, for sentences of one length; ``flags`` has the sizes."""
+    sizes = ModelOptions(flags.vocab_size, flags.vocab_size, True, flags.embed_size, flags.hidden_size,
+                         flags.encoder_layers, flags.decoder_layers, 0.2)
+    return Model(translation_chain(sizes), nn.LabelSmoothedLoss(0.1), flags.vocab_size, flags.batch_size,
+                 flags.seq_len, two_sided=True)
+
+
+def language_model(flags: Any) -> Model:
+    """LSTM layers between an embedding and a projection to the vocabulary; ``flags`` has the sizes."""
+    chain = nn.Chain()
+    chain.add_named("embedding", nn.SequenceEmbedding(flags.vocab_size, flags.embed_size))
+    for i in range(flags.num_layers):
+        width = flags.hidden_size if i else flags.embed_size
+        chain.add_named(f"lstm_{i}", nn.LSTMLayer(flags.hidden_size, input_size=width))
+    chain.add_named("projection", nn.Projection(flags.vocab_size, flags.hidden_size))
+    return Model(chain, nn.LabelSmoothedLoss(), flags.vocab_size, flags.batch_size, flags.seq_len, two_sided=False)

@@ -1,0 +1,158 @@
+"""What `scripts/plan.py` does: the best plan for a model that need not exist, on contexts that need not be there."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import mxnet as mx
+
+from ..contexts import parse_contexts
+from ..partition import DEVICES, LayerCost, Link, Misfit, Profile, analytic, estimate, profile, tune
+from ..pipeline import SCHEDULES
+from ..pipeline.simulator import most_live
+from ..pipeline.tune import Choice, Costs
+from ..units import format_bytes
+from .planned_models import Model, language_model, translation_model
+
+_SHOWN = 6  # the best and the runners-up on all contexts; the best on half, a quarter and one of them follow
+_LATENCY = 2e-5  # seconds of a transfer between GPUs, however small
+
+
+@dataclass(frozen=True)
+class Request:
+    """The flags of `scripts/plan.py`.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1, or the flags contradict each other.
+    """
+
+    model: str
+    encoder_layers: int
+    decoder_layers: int
+    num_layers: int
+    vocab_size: int
+    embed_size: int
+    hidden_size: int
+    batch_size: int
+    seq_len: int
+    contexts: str
+    memory_limit: Optional[int]
+    schedule: Optional[str]
+    num_microbatches: Tuple[int, ...]
+    num_chunks: Tuple[int, ...]
+    device: Optional[str]
+    link: int
+    profile: Optional[str]
+    measure: Optional[str]
+    picture: str
+    timeline: Optional[str]
+
+    def __post_init__(self) -> None:
+        for name in ("num_layers", "vocab_size", "batch_size", "seq_len", "num_microbatches", "num_chunks"):
+            value = getattr(self, name)
+            if min(value if isinstance(value, tuple) else (value,)) < 1:
+                raise ValueError(f"--{name} must be at least 1, got {value}")
+        if max(self.num_chunks) > 1 and self.model != "language_model":
+            raise ValueError("--num_chunks: the translation model's attention and bidirectional layer need the whole "
+                             "sequence, so that it cannot be cut in time; leave it at 1")
+        if self.profile and (self.measure or self.device):
+            raise ValueError("--profile brings its own times; leave out --measure and --device")
+
+    @property
+    def built(self) -> Model:
+        """The model that is asked for."""
+        return (translation_model if self.model == "translation" else language_model)(self)
+
+
+def plan(request: Request) -> str:
+    """Search, draw the best plan, and say what was found.
+
+    Raises
+    ------
+    ValueError
+        If the request cannot be met: contexts that cannot be read, a layer of unknown cost, too little memory.
+    """
+    contexts = parse_contexts(request.contexts, present=bool(request.measure))
+    costs, link, tried = _costs(request, contexts)
+    schedules = [request.schedule] if request.schedule else list(SCHEDULES)
+    choices = tune(costs, contexts, *tried, schedules, request.memory_limit, link)[:_SHOWN]
+    best = choices[0]
+    for fewer in sorted({len(contexts) // 2, len(contexts) // 4, 1} - {0, len(contexts)}, reverse=True):
+        try:
+            choices += tune(costs, contexts[:fewer], *tried, schedules, request.memory_limit, link)[:1]
+        except Misfit:
+            break  # fewer contexts hold less
+    layers = costs(best.num_microbatches, best.num_chunks)
+    schedule = SCHEDULES[best.schedule](len(contexts), best.num_microbatches, best.num_chunks)
+    best.plan.save(request.picture, layers, [most_live(units) for units in schedule], request.memory_limit)
+    if request.timeline:
+        best.simulation.save(request.timeline)
+    return report(choices, costs, request.batch_size * request.seq_len)
+
+
+def _costs(request: Request, contexts: Sequence[mx.Context]) -> Tuple[Costs, Link, Tuple[List[int], List[int]]]:
+    """Costs by micro-batches and chunks, the link, and what cuts to try."""
+    cuts = [m for m in request.num_microbatches if m <= request.batch_size], list(request.num_chunks)
+    if request.measure:
+        model = request.built
+        found = profile(model.chain, contexts, *model.inputs(), loss=model.loss, labels=model.labels(),
+                        cuts=[(m, c) for m in cuts[0] for c in cuts[1]])
+        found.save(request.measure)
+    elif request.profile:
+        found = Profile.load(request.profile)
+        pieces = next(iter(found.layers.values()))
+        cuts = sorted({m for m, _ in pieces}), sorted({c for _, c in pieces})
+    else:
+        return _estimated(request, contexts), Link(_LATENCY, request.link), cuts
+    kind = contexts[0].device_type
+    return (lambda m, c: found.costs(m, c, kind)), found.link(contexts), cuts
+
+
+def _estimated(request: Request, contexts: Sequence[mx.Context]) -> Costs:
+    device = request.device or ("cpu" if contexts[0].device_type == "cpu" else "v100")
+    if device not in DEVICES:
+        raise ValueError(f"--device {device} is not known; choose one of {', '.join(DEVICES)}, or --measure on the "
+                         "contexts themselves")
+    model = request.built
+    known: Dict[Tuple[int, int], List[LayerCost]] = {}
+
+    def costs(num_microbatches: int, num_chunks: int) -> List[LayerCost]:
+        cut = -(-request.batch_size // num_microbatches), -(-request.seq_len // num_chunks)
+        if cut not in known:
+            known[cut] = estimate(analytic(model.chain, *model.shapes(*cut)), DEVICES[device])
+        return known[cut]
+    return costs
+
+
+def report(choices: Sequence[Choice], costs: Costs, tokens: int) -> str:
+    """The best choice's plan and prediction, and the alternatives, as text.
+
+    Parameters
+    ----------
+    choices : sequence of Choice
+        The best first.
+    costs : callable
+        What they were made of.
+    tokens : int
+        Of a batch, on one side.
+    """
+    best = choices[0]
+    layers = costs(best.num_microbatches, best.num_chunks)
+    found = best.simulation
+    lines = [f"{'context':8} {'work':>6} {'busy':>5} {'memory':>9}  layers"]
+    for context, part, share, busy, size in zip(best.plan.contexts, best.plan.ranges, best.plan.shares(layers),
+                                                found.busy_shares, found.peak_bytes):
+        lines.append(f"{str(context):8} {share:6.1%} {busy:5.0%} {format_bytes(size):>9}  "
+                     + ", ".join(layers[i].name for i in part))
+    lines += ["", f"predicted: {_line(best, tokens)}, bubble {found.bubble:.0%}", "alternatives:"]
+    lines += ["  " + _line(choice, tokens) for choice in choices[1:]]
+    return "\n".join(lines)
+
+
+def _line(choice: Choice, tokens: int) -> str:
+    chunks = f" x {choice.num_chunks} chunks" if choice.num_chunks > 1 else ""
+    return (f"{1e3 * choice.seconds:8,.1f} ms a step, {tokens / choice.seconds:9,.0f} tokens/s, {choice.schedule} with "
+            f"{choice.num_microbatches} micro-batches{chunks} on {len(choice.plan.counts)} contexts, plan "
+            f"{choice.plan}, at most {format_bytes(max(choice.simulation.peak_bytes))} on one")

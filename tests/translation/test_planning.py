@@ -1,0 +1,62 @@
+"""scripts/plan.py as a user runs it: without a GPU, without a model."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "plan.py"
+TINY = ["--encoder_layers", "2", "--decoder_layers", "2", "--vocab_size", "50", "--embed_size", "8",
+        "--hidden_size", "8", "--batch_size", "8", "--seq_len", "5", "--num_microbatches", "1,2"]
+
+
+def plan(*args, cwd):
+    return subprocess.run([sys.executable, str(SCRIPT), *args], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def test_plans_for_gpus_that_are_not_there(tmp_path):
+    done = plan("--encoder_layers", "8", "--decoder_layers", "8", "--contexts", "gpu(0-7)", "--memory_limit", "12GB",
+                "--timeline", "step.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    table = done.stdout.split("\n\n")[0].splitlines()[1:]
+    assert [line.split()[0] for line in table] == [f"gpu({i})" for i in range(8)]
+    layers = ", ".join(re.split(r"B  ", line, maxsplit=1)[1] for line in table).split(", ")
+    assert layers == ["source_embedding", *[f"encoder_{i}" for i in range(8)], "target_embedding", "decoder_0",
+                      "attention", *[f"decoder_{i}" for i in range(1, 8)], "output", "projection"]
+    assert re.search(r"predicted: +[\d.,]+ ms a step, +[\d,]+ tokens/s, ", done.stdout)
+    assert len(done.stdout.split("alternatives:\n")[1].splitlines()) >= 4
+    for picture in ("plan.png", "step.png"):
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_measured_times_are_kept_and_used_again(tmp_path):
+    first = plan(*TINY, "--contexts", "cpu(0-1)", "--measure", "times.json", cwd=tmp_path)
+    assert (first.returncode, first.stderr) == (0, "")
+    again = plan("--contexts", "cpu(0-1)", "--profile", "times.json", "--batch_size", "8", "--seq_len", "5",
+                 cwd=tmp_path)
+    assert again.stdout == first.stdout
+
+
+def test_a_language_model_may_be_cut_in_time(tmp_path):
+    done = plan("--model", "language_model", "--contexts", "gpu(0-1)", "--num_chunks", "1,8", "--schedule", "wavefront",
+                "--num_microbatches", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "wavefront with 1 micro-batches x 8 chunks" in done.stdout.split("alternatives")[0]
+
+
+@pytest.mark.parametrize("args, line", [
+    (["--memory_limit", "1MB"], "nothing fits: of all plans"),
+    (["--memory_limit", "much"], "cannot read the size 'much'"),
+    (["--contexts", "gpu(0-30)"], "13 layers cannot fill 31 stages; use at most 13 contexts"),
+    (["--device", "abacus"], "--device abacus is not known; choose one of cpu, k40m"),
+    (["--num_chunks", "2"], "--num_chunks: the translation model's attention and bidirectional layer need"),
+    (["--batch_size", "0"], "--batch_size must be at least 1, got 0"),
+    (["--profile", "none.json"], "none.json"),
+    (["--profile", "a", "--device", "v100"], "--profile brings its own times; leave out --measure and --device"),
+])
+def test_a_mistake_is_one_line(tmp_path, args, line):
+    done = plan(*args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("plan.py: error: ") and done.stderr.count("\n") == 1
+    assert line in done.stderr
