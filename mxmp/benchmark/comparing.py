@@ -1,0 +1,44 @@
+"""The commands of `scripts/benchmark.py` that measure in their own process."""
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import mxnet as mx
+
+from .. import runtime
+from ..contexts import parse_contexts
+from ..machine import machine
+from . import placement, prediction
+
+_NUMBERS = ("repeats", "warmup_steps", "num_layers", "hidden_size", "seq_len", "batch_size", "vocab_size",
+            "num_microbatches")
+
+
+def compare(name: str, flags: Dict[str, Any]) -> Tuple[Dict[str, Any], str]:
+    """Measure "simulator" or "partition".
+
+    Returns
+    -------
+    dict, str
+        All that was measured, and on what; the table, with the machine above it.
+
+    Raises
+    ------
+    ValueError
+        If a flag is impossible.
+    """
+    for key in _NUMBERS:
+        if flags.get(key, 1) < 1:
+            raise ValueError(f"--{key} must be at least 1, got {flags[key]}")
+    contexts = parse_contexts(flags["contexts"])
+    if name == "simulator" and (len(contexts) < 2 or flags["num_layers"] != 4):
+        raise ValueError("the simulator's configurations are for 4 layers and 2 contexts")
+    job = {**flags, "on": "all"}
+    kind = {"simulator": prediction, "partition": placement}[name]
+    rows = kind.compare(job)
+    there = {**machine(), "mxnet": mx.__version__, **runtime.report()}
+    heading = (f"{there['cores']} cores of {there['cpu']}; MXNet {there['mxnet']}, Python {there['python']}; "
+               f"{there['date']}\n{flags['num_layers']} LSTM layers of {flags['hidden_size']}, {flags['seq_len']} "
+               f"steps, {flags['batch_size']} rows; contexts {flags['contexts']} with {flags['threads_per_context']} "
+               f"threads each; medians of {flags['repeats']} rounds")
+    return {"machine": there, "flags": flags, "rows": rows}, f"{heading}\n\n{kind.table(rows)}"
