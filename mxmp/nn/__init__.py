@@ -7,10 +7,13 @@ from .embedding import SequenceEmbedding
 from .loss import LabelSmoothedLoss
 from .lstm import LSTMLayer
 from .output import AttentionalOutput, Projection
+from .recurrent_layer import RecurrentLayer
 from .residual import Residual
 from .select import Select
+from .stacked import StackedLSTM
 from .stateful import StatefulBlock
 from .time_first import TimeFirst
 
 __all__ = ["AttentionalOutput", "BidirectionalLSTM", "Chain", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
-           "MaskedAttention", "Projection", "Residual", "Select", "SequenceEmbedding", "StatefulBlock", "TimeFirst"]
+           "MaskedAttention", "Projection", "RecurrentLayer", "Residual", "Select", "SequenceEmbedding", "StackedLSTM",
+           "StatefulBlock", "TimeFirst"]

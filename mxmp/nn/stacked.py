@@ -1,0 +1,178 @@
+"""Gluon's stacked LSTM, with its layers on several contexts."""
+from __future__ import annotations
+
+from typing import Any, List, Optional, Sequence
+
+import mxnet as mx
+from mxnet.gluon.rnn.rnn_layer import _RNNLayer
+
+from .chain import Chain
+from .placed import PlacedParameter
+from .recurrent_layer import RecurrentLayer
+from .time_first import TimeFirst
+
+_MODES = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+
+
+class StackedLSTM(_RNNLayer):
+    """A drop-in for ``gluon.rnn.LSTM`` whose layers live on several contexts.
+
+    It is called as Gluon's, has Gluon's parameter names, and its parameter files load into ``gluon.rnn.LSTM`` of the
+    same size and back. Each layer works on the context of its parameters; what it reads is moved there. The output and
+    the new states are on the last layer's context and are not moved back.
+
+    On GPUs MXNet's engine overlaps the layers of successive calls. On CPU contexts one issuing thread gives no overlap
+    (docs/pipeline.md says why), and a batch in one piece keeps one context busy at a time in any case: `as_chain`
+    hands the same layers to `mxmp.Pipeline`.
+
+    Parameters
+    ----------
+    hidden_size : int
+        Width H of every layer's state.
+    num_layers : int, default 1
+        Number of layers L.
+    contexts : sequence of mx.Context or None
+        Where the layers live, neighbours together, equally many on each; one context for each layer gives any other
+        way. None leaves it to ``initialize``.
+    layout : str, default 'TNC'
+        'TNC' or 'NTC', of input and output.
+    dropout : float, default 0
+        Share that is dropped of what every layer but the first reads.
+    bidirectional : bool, default False
+        Whether every layer runs in both directions.
+    input_size : int, default 0
+        Width C of the input; 0 takes it from the first one seen.
+    residual_from : int or None
+        The first layer (counted from 0, at least 1) whose input is added to its output; None for no residuals.
+    i2h_weight_initializer, h2h_weight_initializer, i2h_bias_initializer, h2h_bias_initializer
+        As of ``gluon.rnn.LSTM``.
+    dtype : str, default 'float32'
+        Type of parameters and states.
+    mode : str, default 'lstm'
+        'lstm', 'gru', 'rnn_tanh' or 'rnn_relu'.
+
+    Inputs
+        - **data**: (T, N, C) or, with 'NTC', (N, T, C).
+        - **states**: None, or a list of arrays (L D, N, H): hidden state and, of LSTMs, cell state; D directions.
+
+    Outputs
+        - **out**: (T, N, D H) or (N, T, D H); with states given ``(out, new_states)``.
+
+    Raises
+    ------
+    ValueError
+        If an option is impossible.
+
+    Examples
+    --------
+    >>> lstm = StackedLSTM(512, 4, contexts=[mx.gpu(0), mx.gpu(1)])
+    >>> lstm.initialize()
+    >>> lstm(mx.nd.ones((20, 8, 256))).context
+    gpu(1)
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int = 1, contexts: Optional[Sequence[mx.Context]] = None,
+                 layout: str = "TNC", dropout: float = 0.0, bidirectional: bool = False, input_size: int = 0,
+                 residual_from: Optional[int] = None, i2h_weight_initializer: Any = None,
+                 h2h_weight_initializer: Any = None, i2h_bias_initializer: Any = "zeros",
+                 h2h_bias_initializer: Any = "zeros", dtype: str = "float32", mode: str = "lstm", prefix: Any = None,
+                 params: Any = None) -> None:
+        _check(hidden_size, num_layers, contexts, layout, dropout, residual_from, mode)
+        places = list(contexts or [None])
+        self._places = [places[i * len(places) // num_layers] for i in range(num_layers)]
+        super().__init__(hidden_size, num_layers, layout, dropout, bidirectional, input_size, i2h_weight_initializer,
+                         h2h_weight_initializer, i2h_bias_initializer, h2h_bias_initializer, mode, None, None, None,
+                         None, None, dtype, prefix=prefix, params=params)
+        self._stack = _Stack([RecurrentLayer(
+            i, hidden_size, mode, self._dir, dropout if i else 0.0, residual_from is not None and i >= residual_from,
+            dtype, prefix=f"{self.prefix}{i}_", params=self.params) for i in range(num_layers)])
+
+    def _register_param(self, name: str, shape: Any, init: Any, dtype: str) -> Any:
+        full, place = self.params.prefix + name, self._places[int(name[1:name.index("_")])]
+        if full not in (self.params._shared or ()):
+            self.params.update({full: PlacedParameter(full, place, shape=shape, init=init, dtype=dtype,
+                                                      allow_deferred_init=True)})
+        return super()._register_param(name, shape, init, dtype)
+
+    def state_info(self, batch_size: int = 0) -> List[dict]:
+        """Shapes and types of the states, as of Gluon's layers."""
+        shape = (self._num_layers * self._dir, batch_size, self._hidden_size)
+        return [{"shape": shape, "__layout__": "LNC", "dtype": self._dtype}
+                for _ in range(2 if self._mode == "lstm" else 1)]
+
+    def as_chain(self) -> Chain:
+        """The same layers with the same parameters, for `mxmp.Pipeline`; time first, or batch first as this block."""
+        chain = Chain()
+        turns = [TimeFirst()] if self._layout == "NTC" else []
+        chain.add(*turns)
+        for i, layer in enumerate(self._stack.layers):
+            chain.add_named(f"layer_{i}", layer)
+        chain.add(*[TimeFirst() for _ in turns])
+        return chain
+
+    def hybridize(self, active: bool = True, **kwargs: Any) -> None:
+        """Hybridize each layer by itself: one graph cannot span two contexts."""
+        for layer in self._stack.layers:
+            layer.hybridize(active, **kwargs)
+
+    def cast(self, dtype: str) -> None:
+        """Change the type of parameters and states."""
+        super().cast(dtype)
+        for layer in self._stack.layers:
+            layer.cast(dtype)
+
+    def forward(self, inputs: Any, states: Any) -> Any:
+        """Run the layers one after the other, each where its parameters are."""
+        placed = isinstance(inputs, mx.nd.NDArray)  # a symbol has no context
+        if placed:
+            self._check_states(inputs, states)
+        data, news = inputs.swapaxes(0, 1) if self._layout == "NTC" else inputs, []  # (T, N, C)
+        for i, layer in enumerate(self._stack.layers):
+            place = layer.l_i2h_weight.list_ctx()[0] if placed else None
+            data = data.as_in_context(place) if placed else data
+            if self.skip_states:
+                data = layer(data)
+                continue
+            own = [state.slice_axis(axis=0, begin=i * self._dir, end=(i + 1) * self._dir) for state in states]
+            data, new = layer(data, [state.as_in_context(place) for state in own] if placed else own)
+            news.append(new)
+        out = data.swapaxes(0, 1) if self._layout == "NTC" else data
+        return out if self.skip_states else (out, self._join(news, out))
+
+    def _join(self, news: List[List[Any]], out: Any) -> List[Any]:
+        """All layers' new states in arrays (L D, N, H), on the output's context."""
+        if not isinstance(out, mx.nd.NDArray):
+            return [mx.sym.concat(*parts, dim=0) for parts in zip(*news)]
+        return [mx.nd.concat(*[part.as_in_context(out.context) for part in parts], dim=0) for parts in zip(*news)]
+
+    def _check_states(self, inputs: Any, states: Any) -> None:
+        expected = [info["shape"] for info in self.state_info(inputs.shape[self._layout.find("N")])]
+        given = [state.shape for state in states]
+        if given != expected:
+            raise ValueError(f"Invalid recurrent state shape. Expecting {expected}, got {given}.")
+
+
+class _Stack:
+    """Layers that are not children of the block that has them: their parameters are its own, under Gluon's names."""
+
+    def __init__(self, layers: List[RecurrentLayer]) -> None:
+        self.layers = layers
+
+
+def _check(hidden_size: int, num_layers: int, contexts: Any, layout: str, dropout: float,
+           residual_from: Optional[int], mode: str) -> None:
+    for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if contexts is not None and not 1 <= len(contexts) <= num_layers:
+        raise ValueError(f"{num_layers} layers cannot live on {len(contexts)} contexts; give at least one context and at "
+                         "most one for each layer")
+    if layout not in ("TNC", "NTC"):
+        raise ValueError(f"layout must be 'TNC' or 'NTC', got {layout!r}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+    if residual_from is not None and residual_from < 1:
+        raise ValueError(f"residual_from must be at least 1, for the first layer's input may have another width; got "
+                         f"{residual_from}")
+    if mode not in _MODES:
+        raise ValueError(f"mode must be one of {', '.join(_MODES)}; got {mode!r}")
