@@ -5,7 +5,7 @@ from functools import singledispatch
 from math import prod
 from typing import Optional, Sequence
 
-from mxnet.gluon import Block, rnn
+from mxnet.gluon import Block, loss, rnn
 from mxnet.gluon import nn as gluon_nn
 
 from .. import nn
@@ -40,6 +40,12 @@ def activations(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape]) -> Op
 def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
     """Their outputs: masks that are shared over time, means and deviations are small beside them."""
     return prod(outs[0])
+
+
+@activations.register(nn.LabelSmoothedLoss)
+@activations.register(loss.SoftmaxCrossEntropyLoss)
+def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
+    return prod(ins[0])  # the logarithms of the probabilities
 
 
 @activations.register
@@ -90,6 +96,7 @@ def _(layer: nn.Select, ins: Sequence[Shape], outs: Sequence[Shape]) -> Optional
 @activations.register(rnn.RNN)
 @activations.register(rnn.LSTM)
 @activations.register(rnn.GRU)
+@activations.register(nn.StackedLSTM)
 def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
     steps, rows, width = ins[0] if layer._layout == "TNC" else (ins[0][1], ins[0][0], ins[0][2])
     gates, states = layer._gates, 1 if layer._mode.startswith("rnn") else 2
@@ -101,6 +108,17 @@ def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
         width = layer._dir * layer._hidden_size
         total += (layer._dir - 1) * steps * rows * width  # both directions side by side
     return total
+
+
+@activations.register
+def _(layer: nn.RecurrentLayer, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
+    steps, rows, width = ins[0]
+    gates, states = {"lstm": (4, 2), "gru": (3, 2)}.get(layer._mode, (1, 1))
+    size = layer._hidden_size
+    one = _recurrent(gates, states, steps, rows, width, size) + 2 * gates * size * (width + size)
+    joined = (layer._dir - 1) * prod(outs[0])
+    kept = layer._dir * one + joined + (prod(ins[0]) if layer.dropout is not None else 0)
+    return kept + (prod(outs[0]) if layer._residual else 0)
 
 
 def _recurrent(gates: int, states: int, steps: int, rows: int, width: int, size: int) -> int:

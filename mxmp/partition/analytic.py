@@ -27,7 +27,7 @@ class Described(NamedTuple):
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-def analytic(chain: Any, *inputs: Any) -> List[LayerCost]:
+def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
     """Cost of every layer of a chain for given inputs.
 
     Matrix products count two operations per multiply-add; what is done element by element counts nothing. What
@@ -39,23 +39,33 @@ def analytic(chain: Any, *inputs: Any) -> List[LayerCost]:
         The layers in order. They may be uninitialized.
     inputs : NDArray or tuple of int
         The first layer's inputs, or their shapes if they are float32.
+    loss : Block or None
+        What a softmax's loss keeps counts as the last layer's.
 
     Returns
     -------
     list of LayerCost
         One per layer. A layer of an unknown kind has a note, and no FLOPs.
     """
-    costs: List[LayerCost] = []
     arrays = [_described(array) for array in inputs]
+    costs, outs = _walk(chain, arrays)
+    ends = {0: sum(a.bytes for a in arrays)}  # copies of the chain's inputs are kept, too
+    kept = activations(loss, [a.shape for a in outs], ()) or 0
+    ends[len(costs) - 1] = ends.get(len(costs) - 1, 0) + 4 * kept
+    return [replace(cost, activation_bytes=cost.activation_bytes + ends.get(i, 0)) for i, cost in enumerate(costs)]
+
+
+def _walk(chain: Any, arrays: List[Described]) -> Tuple[List[LayerCost], List[Described]]:
+    """Every layer's cost, and the last one's outputs."""
+    costs: List[LayerCost] = []
     keys: Dict[Parameter, str] = {}
     for name, layer in named_layers(chain).items():
         for p in layer.collect_params().values():
             if p not in keys:
                 keys[p] = f"{name}.{p.name}" if p.name in keys.values() else p.name
-        first = 0 if costs else sum(a.bytes for a in arrays)  # copies of the chain's inputs are kept, too
         cost, arrays = _cost(name, layer, arrays, keys)
-        costs.append(replace(cost, activation_bytes=cost.activation_bytes + first))
-    return costs
+        costs.append(cost)
+    return costs, arrays
 
 
 def named_layers(chain: Any) -> Dict[str, Block]:
@@ -77,7 +87,7 @@ def _work(layer: Block, ins: List[Described], outs: List[Described],
           sizes: Dict[str, int]) -> Tuple[int, int, int, str]:
     """FLOPs, bytes kept, time steps and a note."""
     if isinstance(layer, (gluon_nn.Sequential, gluon_nn.HybridSequential)):
-        inner = analytic(layer, *ins)
+        inner, _ = _walk(layer, ins)
         return (sum(c.flops for c in inner), sum(c.activation_bytes for c in inner), sum(c.steps for c in inner),
                 next((c.note for c in inner if c.note), ""))
     in_shapes, out_shapes = [a.shape for a in ins], [a.shape for a in outs]

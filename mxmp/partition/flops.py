@@ -11,6 +11,8 @@ from mxnet.gluon import nn as gluon_nn
 from .. import nn
 from .cost import Shape
 
+_ONE_LAYER = (nn.LSTMLayer, nn.BidirectionalLSTM, nn.ContextLSTM, nn.RecurrentLayer)
+
 
 @singledispatch
 def flops(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> Optional[int]:
@@ -32,6 +34,8 @@ def flops(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict
 @flops.register(rnn.RNN)
 @flops.register(rnn.LSTM)
 @flops.register(rnn.GRU)
+@flops.register(nn.StackedLSTM)
+@flops.register(nn.RecurrentLayer)
 @flops.register(nn.AttentionalOutput)
 @flops.register(nn.Projection)
 def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
@@ -83,6 +87,6 @@ def recurrent_steps(layer: Block, ins: Sequence[Shape]) -> int:
         return recurrent_steps(layer.block, [ins[i] for i in layer.take])
     if isinstance(layer, nn.Residual):
         return recurrent_steps(layer.block, ins)
-    if isinstance(layer, (rnn.RNN, rnn.LSTM, rnn.GRU)):
+    if isinstance(layer, (rnn.RNN, rnn.LSTM, rnn.GRU, nn.StackedLSTM)):
         return ins[0][layer._layout.index("T")] * layer._num_layers
-    return ins[0][0] if isinstance(layer, (nn.LSTMLayer, nn.BidirectionalLSTM, nn.ContextLSTM)) else 0
+    return ins[0][0] if isinstance(layer, _ONE_LAYER) else 0

@@ -70,20 +70,21 @@ def _measured(chain: Any, context: mx.Context, batch: Tuple[Arrays, Arrays], los
     found = {}
     for m in sorted({m for m, _ in cuts}):
         data, label = ([_first_part(array, layout, "N", m) for array in arrays] for arrays in batch)
-        whole, outs = _costs(chain, data, context, repeats)
+        whole, outs = _costs(chain, data, context, repeats, loss)
         extra = _loss_seconds(loss, outs, label, context, repeats)
         for c in sorted({c for other, c in cuts if other == m}):
             chunk = [_first_part(array, layout, "T", c) for array in data] if c > 1 else data
-            costs = _costs(chain, chunk, context, repeats)[0] if c > 1 else whole
+            costs = _costs(chain, chunk, context, repeats, loss)[0] if c > 1 else whole
             found[m, c] = _with_loss(costs, [seconds / c for seconds in extra])
     return found
 
 
-def _costs(chain: Any, arrays: Arrays, context: mx.Context, repeats: int) -> Tuple[List[LayerCost], Arrays]:
+def _costs(chain: Any, arrays: Arrays, context: mx.Context, repeats: int,
+           loss: Any) -> Tuple[List[LayerCost], Arrays]:
     """Every layer's cost, and the last one's outputs."""
     arrays = [array.as_in_context(context) for array in arrays]
     costs = []
-    for cost, layer in zip(analytic(chain, *arrays), named_layers(chain).values()):
+    for cost, layer in zip(analytic(chain, *arrays, loss=loss), named_layers(chain).values()):
         trains = any(p.grad_req != "null" for p in layer.collect_params().values())
         forward, backward, arrays = layer_seconds(layer, arrays, trains, repeats)
         costs.append(replace(cost, forward=forward, backward=backward, note=""))

@@ -121,7 +121,7 @@ def _estimated(request: Request, contexts: Sequence[mx.Context]) -> Costs:
     def costs(num_microbatches: int, num_chunks: int) -> List[LayerCost]:
         cut = -(-request.batch_size // num_microbatches), -(-request.seq_len // num_chunks)
         if cut not in known:
-            known[cut] = estimate(analytic(model.chain, *model.shapes(*cut)), DEVICES[device])
+            known[cut] = estimate(analytic(model.chain, *model.shapes(*cut), loss=model.loss), DEVICES[device])
         return known[cut]
     return costs
 

@@ -72,6 +72,8 @@ CASES = {
     "MaskedAttention": (nn.MaskedAttention(H), [steps(), steps(N, H, S), lengths(S)]),
     "AttentionalOutput": (nn.AttentionalOutput(H), [steps(), steps()]),
     "Projection": (nn.Projection(1000, C), [steps()]),
+    "LabelSmoothedLoss": (nn.LabelSmoothedLoss(0.1), [steps(width=1000), mx.nd.ones((N, T)), lengths(T)]),
+    "SoftmaxCrossEntropyLoss": (mx.gluon.loss.SoftmaxCrossEntropyLoss(), [steps(width=1000), mx.nd.ones((T, N))]),
     "Dense": (gluon_nn.Dense(H, flatten=False), [steps()]),
     "Dropout": (gluon_nn.Dropout(0.2), [steps()]),
     "LayerNorm": (gluon_nn.LayerNorm(), [steps()]),
@@ -79,6 +81,7 @@ CASES = {
     "TimeFirst": (nn.TimeFirst(), [steps()]),
     "LSTM": (rnn.LSTM(H), [steps()]),
     "LSTM of two layers, both ways": (rnn.LSTM(H, 2, bidirectional=True), [steps()]),
+    "StackedLSTM": (nn.StackedLSTM(H, 2), [steps()]),
     "GRU": (rnn.GRU(H), [steps()]),
     "RNN": (rnn.RNN(H), [steps()]),
 }

@@ -19,8 +19,9 @@ def measured():
 
 @pytest.mark.parametrize("case", ["LSTMLayer", "LSTMLayer, many rows", "LSTMLayer, dropout", "BidirectionalLSTM",
                                   "ContextLSTM", "Residual", "SequenceEmbedding", "MaskedAttention",
-                                  "AttentionalOutput", "Projection", "Dense", "Dropout", "LayerNorm", "Embedding",
-                                  "TimeFirst", "LSTM", "LSTM of two layers, both ways", "GRU", "RNN"])
+                                  "AttentionalOutput", "Projection", "LabelSmoothedLoss",
+                                  "SoftmaxCrossEntropyLoss", "Dense", "Dropout", "LayerNorm", "Embedding",
+                                  "TimeFirst", "LSTM", "LSTM of two layers, both ways", "StackedLSTM", "GRU", "RNN"])
 def test_a_layer_keeps_what_the_formula_says(measured, case):
     kept, expected = measured[case]
     assert kept == pytest.approx(expected, rel=0.03)

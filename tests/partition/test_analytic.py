@@ -23,8 +23,10 @@ def cost(layer, *shapes):
     (nn.ContextLSTM(5), 2 * STEPS, 4 * 5 * (6 + 5 + 2), 5),
     (nn.Residual(nn.LSTMLayer(3)), STEPS, 4 * 3 * (3 + 3 + 2), 3),
     (nn.Residual(nn.ContextLSTM(3)), 2 * STEPS, 4 * 3 * (6 + 3 + 2), 3),
+    (nn.StackedLSTM(5), STEPS, 4 * 5 * (3 + 5 + 2), 5),
     (mx.gluon.rnn.LSTM(5), STEPS, 4 * 5 * (3 + 5 + 2), 5),
-], ids=["LSTMLayer", "BidirectionalLSTM", "ContextLSTM", "Residual", "Residual of ContextLSTM", "gluon.rnn.LSTM"])
+], ids=["LSTMLayer", "BidirectionalLSTM", "ContextLSTM", "Residual", "Residual of ContextLSTM", "StackedLSTM",
+        "gluon.rnn.LSTM"])
 def test_recurrent_layers(layer, shapes, parameters, width):
     weights = parameters - 2 * 4 * width
     assert cost(layer, *shapes) == (2 * weights * T * N, parameters, ((T, N, width),))
@@ -111,7 +113,14 @@ def test_layers_in_a_sequence_add_up():
     inner.add(gluon_nn.Dense(5, in_units=3), gluon_nn.LayerNorm(in_channels=5), gluon_nn.Dense(2, in_units=5))
     found, = analytic([inner], (N, 3))
     assert found.flops == 2 * N * (3 * 5 + 5 * 2) and not found.note
-    assert found.activation_bytes == 4 * N * (3 + 5 + 5 + 2) + 4 * N * 3
+    assert found.activation_bytes == 4 * N * (3 + 5 + 5 + 2)
+
+
+def test_a_softmax_loss_keeps_an_array_as_large_as_its_input():
+    layers = [gluon_nn.Dense(5, flatten=False), nn.Projection(50, 5)]
+    alone, with_loss = (analytic(layers, (T, N, 3), loss=loss) for loss in (None, nn.LabelSmoothedLoss()))
+    assert with_loss[0] == alone[0]
+    assert with_loss[1].activation_bytes == alone[1].activation_bytes + 4 * T * N * 50
 
 
 def test_a_layer_of_an_unknown_kind_has_a_note():
