@@ -27,10 +27,10 @@ class PlacedParameter(Parameter):
         super().__init__(name, **kwargs)
         self._place = place
 
-    def initialize(self, init: Any = None, ctx: Any = None, default_init: Any = mx.init.Uniform(),
+    def initialize(self, init: Any = None, ctx: Any = None, default_init: Any = None,
                    force_reinit: bool = False) -> None:
         """Give it a first value on its context."""
-        super().initialize(init, self._place or ctx, default_init, force_reinit)
+        super().initialize(init, self._place or ctx, default_init or mx.init.Uniform(), force_reinit)
 
     def reset_ctx(self, ctx: Any) -> None:
         """Move it; from now on it lives where it is told to."""

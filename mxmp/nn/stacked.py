@@ -165,8 +165,8 @@ def _check(hidden_size: int, num_layers: int, contexts: Any, layout: str, dropou
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     if contexts is not None and not 1 <= len(contexts) <= num_layers:
-        raise ValueError(f"{num_layers} layers cannot live on {len(contexts)} contexts; give at least one context and at "
-                         "most one for each layer")
+        raise ValueError(f"{num_layers} layers cannot live on {len(contexts)} contexts; give at least one context and "
+                         "at most one for each layer")
     if layout not in ("TNC", "NTC"):
         raise ValueError(f"layout must be 'TNC' or 'NTC', got {layout!r}")
     if not 0 <= dropout < 1:

@@ -189,10 +189,11 @@ def test_as_chain_gives_a_pipeline_the_same_layers(tmp_path, layout):
     with Pipeline(chain, Plan(counts, tuple(CONTEXTS[:2])), loss, num_microbatches=3, layout=layout) as pipe:
         found = pipe.forward_backward(data, label)
         np.testing.assert_allclose(found.asnumpy(), total.asnumpy().reshape(1), 1e-5)
+        expected = plain.collect_params()
         for name, p in stacked.collect_params().items():
             np.testing.assert_allclose(p.grad(p.list_ctx()[0]).asnumpy(),
-                                       plain.collect_params()[plain.prefix + name[len(stacked.prefix):]].grad().asnumpy(),
-                                       1e-5, 1e-6, err_msg=name)
+                                       expected[plain.prefix + name[len(stacked.prefix):]].grad().asnumpy(), 1e-5, 1e-6,
+                                       err_msg=name)
 
 
 def test_is_exported_where_it_lives_on_one_context(tmp_path):
