@@ -58,6 +58,10 @@ class LayerCost:
         """Of the backward pass: each product a b needs two, one for the gradient of a and one for that of b."""
         return 2 * self.flops
 
+    def optimizer_bytes(self, optimizer_states: int = 2) -> int:
+        """Bytes of the optimizer's state: 2 arrays for each parameter with Adam, 1 with momentum, 0 with plain SGD."""
+        return self.parameters * self.itemsize * optimizer_states
+
     @property
     def work(self) -> float:
         """Seconds of both passes where they are known, else their FLOPs: what plans balance."""

@@ -196,6 +196,16 @@ def test_as_chain_gives_a_pipeline_the_same_layers(tmp_path, layout):
                                        err_msg=name)
 
 
+def test_a_wavefront_carries_its_states_from_chunk_to_chunk(tmp_path):
+    plain, stacked = pair(tmp_path)
+    with Pipeline(stacked.as_chain(), Plan((1, 2), tuple(CONTEXTS[:2])), num_chunks=T, schedule="wavefront",
+                  layout="TNC") as pipe:
+        np.testing.assert_allclose(pipe(data_for()).asnumpy(), plain(data_for()).asnumpy(), 1e-5, 1e-6)
+    _, both_ways = pair(tmp_path, bidirectional=True)
+    with pytest.raises(ValueError, match="layer 'layer_0' .* needs the whole sequence at once"):
+        Pipeline(both_ways.as_chain(), Plan((3,), tuple(CONTEXTS[:1])), num_chunks=2, layout="TNC")
+
+
 def test_is_exported_where_it_lives_on_one_context(tmp_path):
     net = gluon.nn.HybridSequential()
     net.add(StackedLSTM(H, 2, input_size=C), gluon.nn.Dense(2, flatten=False, in_units=H))
