@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mxmp import Pipeline, Plan, Trainer, nn
+from mxmp.partition import profile
 
 NUM_GPUS = mx.context.num_gpus()
 pytestmark = pytest.mark.skipif(NUM_GPUS == 0, reason="MXNet sees no GPU here")
@@ -128,3 +129,31 @@ def test_every_schedule_has_the_gradients_of_one_context(contexts, schedule, mic
         for grad, expected_grad in zip(actual, expected_grads):
             close(grad.asnumpy(), expected_grad)
         assert len(timeline.spans) == 2 * len(contexts) * microbatches * chunks
+
+
+@pytest.mark.parametrize("mode, plain", [("lstm", mx.gluon.rnn.LSTM), ("gru", mx.gluon.rnn.GRU)])
+@pytest.mark.parametrize("contexts", [(mx.gpu(0),), (mx.gpu(0), mx.cpu(1)), (mx.cpu(0), mx.gpu(0))], ids=str)
+def test_a_stack_is_gluons_on_a_cpu(tmp_path, contexts, mode, plain):
+    one = plain(16, num_layers=3, input_size=8)
+    one.initialize()
+    one.save_parameters(str(tmp_path / "one.params"))
+    stacked = nn.StackedLSTM(16, 3, contexts, mode=mode)
+    stacked.load_parameters(str(tmp_path / "one.params"))
+    stacked.hybridize()
+    data = mx.nd.array(uniform(10, 4, 8, seed=1))
+    with mx.autograd.record():
+        outs = [block(data) for block in (one, stacked)]
+        totals = [(out ** 2).sum() for out in outs]
+    mx.autograd.backward(totals)
+    assert outs[1].context == contexts[-1]
+    close(outs[1].asnumpy(), outs[0].asnumpy())
+    for name, parameter in stacked.collect_params().items():
+        twin = one.collect_params()[one.prefix + name[len(stacked.prefix):]]
+        close(parameter.grad(parameter.list_ctx()[0]).asnumpy(), twin.grad().asnumpy())
+
+
+def test_layers_are_profiled_on_each_kind_of_context():
+    found = profile(build_chain(), [mx.gpu(0), mx.cpu(0)], mx.nd.ones((8, 10), dtype="int32"), cuts=[(2, 1)], repeats=1)
+    for kind in ("gpu", "cpu"):
+        assert all(cost.forward > 0 and cost.backward > 0 for cost in found.costs(2, 1, kind))
+    assert found.link([mx.gpu(0), mx.cpu(0)]).latency > 0
