@@ -243,3 +243,13 @@ def test_states_of_another_shape_are_refused(tmp_path):
 def test_says_what_is_wrong(given, message):
     with pytest.raises(ValueError, match=message):
         StackedLSTM(**{"hidden_size": H, **given})
+
+
+def test_its_summary_is_gluons(capsys):
+    printed = []
+    for block in (gluons(num_layers=2), StackedLSTM(H, 2, CONTEXTS[:2])):
+        block.initialize()
+        block.summary(data_for())
+        printed.append([line.split() for line in capsys.readouterr().out.splitlines()])
+    assert [row for row in printed[1] if row[:1] != ["StackedLSTM-1"]] == [
+        row for row in printed[0] if row[:1] != ["LSTM-1"]]
