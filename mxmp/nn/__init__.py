@@ -10,10 +10,11 @@ from .output import AttentionalOutput, Projection
 from .recurrent_layer import RecurrentLayer
 from .residual import Residual
 from .select import Select
+from .sharded import ShardedSoftmaxLoss
 from .stacked import StackedLSTM
 from .stateful import StatefulBlock
 from .time_first import TimeFirst
 
 __all__ = ["AttentionalOutput", "BidirectionalLSTM", "Chain", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
-           "MaskedAttention", "Projection", "RecurrentLayer", "Residual", "Select", "SequenceEmbedding", "StackedLSTM",
-           "StatefulBlock", "TimeFirst"]
+           "MaskedAttention", "Projection", "RecurrentLayer", "Residual", "Select", "SequenceEmbedding",
+           "ShardedSoftmaxLoss", "StackedLSTM", "StatefulBlock", "TimeFirst"]

@@ -27,6 +27,11 @@ class PlacedParameter(Parameter):
         super().__init__(name, **kwargs)
         self._place = place
 
+    @property
+    def place(self) -> Optional[mx.Context]:
+        """Its own context; None once it was moved by ``reset_ctx``, or if it never had one."""
+        return self._place
+
     def initialize(self, init: Any = None, ctx: Any = None, default_init: Any = None,
                    force_reinit: bool = False) -> None:
         """Give it a first value on its context."""

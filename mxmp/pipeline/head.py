@@ -40,9 +40,10 @@ class Head:
         return [self._loss] if isinstance(self._loss, Block) else []
 
     @property
-    def parameters(self) -> List[Parameter]:
-        """The loss's own parameters."""
-        return [p for block in self.blocks for p in block.collect_params().values()]
+    def places(self) -> Dict[Parameter, mx.Context]:
+        """The loss's own parameters and where they live: those of a sharded softmax on contexts of their own."""
+        return {p: getattr(p, "place", None) or self._context
+                for block in self.blocks for p in block.collect_params().values()}
 
     def begin_step(self, steps: Sequence[int]) -> None:
         """Forget what a failed step left; ``steps`` are the chunks' lengths."""

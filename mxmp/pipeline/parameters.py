@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Sequence
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
+from ..nn.rows import Whole
 from .stage import Stage
 
 Placement = Dict[Parameter, List[mx.Context]]
@@ -15,21 +16,23 @@ def placement(stages: Sequence[Stage]) -> Placement:
     """Every parameter with its contexts: several where layers of different stages share it."""
     placed: Placement = {}
     for stage in stages:
-        for parameter in stage.parameters:
+        for parameter, place in stage.places.items():
             contexts = placed.setdefault(parameter, [])
-            if stage.context not in contexts:
-                contexts.append(stage.context)
+            if place not in contexts:
+                contexts.append(place)
     return placed
 
 
 def names(stages: Sequence[Stage]) -> Dict[Parameter, str]:
-    """Every parameter's name by its place in the chain; a shared one has the name of its first place."""
+    """Every parameter's name by its place in the chain; a shared one has the name of its first place, and the parts of
+    one that is cut into rows have its name."""
     found: Dict[Parameter, str] = {}
     for stage in stages:
         loss = [("loss", block) for block in (stage.head.blocks if stage.head else ())]
         for layer, block in [*stage.layers.items(), *loss]:
             for name, parameter in block._collect_params_with_prefix().items():
-                found.setdefault(parameter, f"{layer}.{name}")
+                for part in getattr(parameter, "parts", [parameter]):
+                    found.setdefault(part, f"{layer}.{name}")
     return found
 
 
@@ -48,11 +51,27 @@ def initialize(placed: Placement, init: Any, force_reinit: bool) -> None:
         parameter.initialize(None, contexts, init or mx.init.Uniform(), force_reinit)
 
 
-def save(path: str, chain: Block) -> None:
-    """Write a chain's parameters to one file that its own ``load_parameters`` reads too; waits for them.
+def save(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
+    """Write the parameters of a chain and of its loss, if that is a block, to one file; waits for them.
 
-    Of a shared parameter's equal copies the first is written: Gluon's own method writes their mean, which rounds
-    where there are three.
+    Without any of the loss's, the chain's own ``load_parameters`` reads it too. Of a shared parameter's equal copies
+    the first is written: Gluon's own method writes their mean, which rounds where there are three.
     """
-    mx.nd.save(path, {name: parameter.data(parameter.list_ctx()[0])
-                      for name, parameter in chain._collect_params_with_prefix().items()})
+    mx.nd.save(path, {name: parameter._reduce() if isinstance(parameter, Whole) else
+                      parameter.data(parameter.list_ctx()[0])
+                      for name, parameter in _with_loss(chain, loss)._collect_params_with_prefix().items()})
+
+
+def load(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
+    """Read what `save` wrote."""
+    _with_loss(chain, loss).load_parameters(path)
+
+
+def _with_loss(chain: Block, loss: Sequence[Block]) -> Block:
+    """One block whose parameters have a file's names."""
+    if not any(block.collect_params() for block in loss):
+        return chain
+    both = Block()
+    for name, block in [*chain._children.items(), *(("loss", block) for block in loss)]:
+        both.register_child(block, name)
+    return both

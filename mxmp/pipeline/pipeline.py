@@ -110,9 +110,14 @@ class Pipeline:
     def collect_params(self, select: Optional[str] = None) -> ParameterDict:
         """The chain's and the loss's parameters; ``select`` is a regular expression, as in Gluon."""
         found = self.chain.collect_params(select)
-        for block in self.stages[-1].head.blocks if self.stages[-1].head else ():
+        for block in self._loss_blocks:
             found.update(block.collect_params(select))
         return found
+
+    @property
+    def _loss_blocks(self) -> List[Block]:
+        head = self.stages[-1].head
+        return head.blocks if head else []
 
     def initialize(self, init: Any = None, force_reinit: bool = False) -> None:
         """Give every parameter its first value on its own contexts, in the chain's order whatever the plan."""
@@ -120,12 +125,15 @@ class Pipeline:
         parameters.place(self.placement)
 
     def save_parameters(self, path: str) -> None:
-        """Write the chain's parameters to one file that its own ``load_parameters`` reads too; waits for them."""
-        parameters.save(path, self.chain)
+        """Write the chain's parameters to one file that its own ``load_parameters`` reads too; waits for them.
+
+        A loss's own parameters are added as ``loss.NAME``.
+        """
+        parameters.save(path, self.chain, self._loss_blocks)
 
     def load_parameters(self, path: str) -> None:
         """Read parameters that this pipeline or its chain wrote, under any plan."""
-        self.chain.load_parameters(path)
+        parameters.load(path, self.chain, self._loss_blocks)
         parameters.place(self.placement)
 
     def begin_state(self, batch_size: int) -> States:

@@ -46,15 +46,16 @@ class Stage:
 
     Attributes
     ----------
-    parameters : list of Parameter
-        The layers' and the loss's, each once.
+    places : dict of Parameter to mx.Context
+        The layers' and the loss's parameters, each once, with where this stage works with them.
     """
 
     def __init__(self, index: int, layers: Dict[str, Block], context: mx.Context, head: Optional[Head]) -> None:
         self.index, self.layers, self.context, self.head = index, layers, context, head
-        found = [p for block in layers.values() for p in block.collect_params().values()]
-        found += head.parameters if head else []
-        self.parameters: List[Parameter] = list({id(p): p for p in found}.values())
+        self.places: Dict[Parameter, mx.Context] = {
+            p: context for block in layers.values() for p in block.collect_params().values()}
+        for parameter, place in (head.places if head else {}).items():
+            self.places.setdefault(parameter, place)
         self.order = Order(f"stage {index} on {context}", context)
         self.states: Dict[int, States] = {}  # by micro-batch, after its latest chunk; empty if nothing is carried
         self._live: Dict[Tuple[int, int], Live] = {}
@@ -80,9 +81,9 @@ class Stage:
 
     def clear_gradients(self) -> None:
         """Set the gradients, to which backward units add, to 0."""
-        for parameter in self.parameters:
+        for parameter, place in self.places.items():
             if parameter._grad is not None:  # it is None where none is wanted, or before the first input came
-                parameter.grad(self.context)[:] = 0
+                parameter.grad(place)[:] = 0
 
     def forward(self, unit: Unit, inputs: Sequence[Any], labels: Optional[Sequence[Any]] = (),
                 training: bool = True, wanted: Optional[Sequence[bool]] = None) -> Arrays:
@@ -148,7 +149,8 @@ class Stage:
             self._state_grads[unit.microbatch] = tuple(state.grad for state in carried)
         wanted = tuple(array.grad for array in inputs if array.grad is not None)
         # without an input's, the first layer's gradient is the last that a backward pass computes
-        last = wanted or [p.grad(self.context) for p in self.parameters if p.grad_req != "null"][:1] or grads
+        last = wanted or [p.grad(self.context) for p, place in self.places.items()
+                          if p.grad_req != "null" and place == self.context][:1] or grads
         self.order.note(unit, f"one of the {layers}", last)
         self.order.leave(unit, last)
         return wanted
@@ -170,7 +172,7 @@ class Stage:
 
     def _are_recorded(self, inputs: Sequence[mx.nd.NDArray], heads: Sequence[mx.nd.NDArray]) -> List[bool]:
         """Which outputs depend on anything that has a gradient; found out once for each choice of what has."""
-        key = (len(heads), *(array.grad is None for array in inputs), *(p.grad_req for p in self.parameters))
+        key = (len(heads), *(array.grad is None for array in inputs), *(p.grad_req for p in self.places))
         if key not in self._recorded:
             self._recorded[key] = [_is_recorded(array) for array in heads]
         return self._recorded[key]

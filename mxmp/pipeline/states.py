@@ -1,15 +1,21 @@
 """Optimizer states as one flat file that does not depend on the plan."""
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, Dict, List, Sequence
 
 import mxnet as mx
+
+from ..nn.rows import RowsParameter
+from .cut import concat
 
 _UPDATES = "num_update"
 
 
 def save_states(path: str, trainers: Sequence[Any], names: Dict[Any, str]) -> None:
     """Write every parameter's optimizer state and the number of updates; waits for them.
+
+    Those of a parameter that is cut into rows are written in one piece, and can be cut anew.
 
     Parameters
     ----------
@@ -20,11 +26,14 @@ def save_states(path: str, trainers: Sequence[Any], names: Dict[Any, str]) -> No
     names : dict of Parameter to str
         Names that do not depend on where a parameter lives.
     """
-    arrays = {_UPDATES: mx.nd.array([trainers[0].optimizer.num_update], dtype="int64")}
+    found: Dict[str, List] = {}
     for trainer in trainers:
         for i, parameter in enumerate(trainer._params):
             for j, state in enumerate(_as_list(trainer._updaters[0].states.get(i))):
-                arrays[f"{names[parameter]}/{j}"] = state.as_in_context(mx.cpu())
+                found.setdefault(f"{names[parameter]}/{j}", []).append((_start(parameter), state))
+    arrays = {key: concat([state.as_in_context(mx.cpu()) for _, state in sorted(states, key=itemgetter(0))], 0)
+              for key, states in found.items()}
+    arrays[_UPDATES] = mx.nd.array([trainers[0].optimizer.num_update], dtype="int64")
     mx.nd.save(path, arrays)
 
 
@@ -47,10 +56,23 @@ def load_states(path: str, trainers: Sequence[Any], names: Dict[Any, str]) -> No
             for states in context_states:
                 for j, state in enumerate(states):
                     key = f"{names[parameter]}/{j}"
-                    if key not in arrays or arrays[key].shape != state.shape:
+                    saved = _rows(arrays.get(key), parameter)
+                    if saved is None or saved.shape != state.shape:
                         raise ValueError(f"{path} has no optimizer state {key} of shape {state.shape}; it belongs to "
                                          "another model or optimizer")
-                    arrays[key].copyto(state)
+                    saved.copyto(state)
+
+
+def _start(parameter: Any) -> int:
+    """The first row of a parameter that is a part of one cut into rows; 0 of any other."""
+    return getattr(parameter, "start", 0)
+
+
+def _rows(saved: Any, parameter: Any) -> Any:
+    """What a saved array has for a parameter: its rows, where it is a part."""
+    if saved is None or not isinstance(parameter, RowsParameter):
+        return saved
+    return saved[parameter.start:parameter.start + parameter.shape[0]]
 
 
 def _created(trainer: Any) -> List:

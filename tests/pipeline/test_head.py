@@ -155,13 +155,13 @@ def test_a_losss_own_parameters_are_found_and_get_gradients():
     loss, out = Weighted(), numbers(4, 3)
     loss.initialize(ctx=HERE)
     head = Head(loss, HERE, "NTC")
-    assert head.blocks == [loss] and head.parameters == [loss.scale]
+    assert head.blocks == [loss] and list(head.places) == [loss.scale]
     head.forward(0, (out,), (), True)
     ((grad,),) = head.backward(0, mx.nd.ones((1,), ctx=HERE))
     np.testing.assert_allclose(loss.scale.grad(HERE).asnumpy(), [out.asnumpy().sum()], 1e-5)
     assert set(grad.asnumpy().ravel()) == {1}
     plain = Head(lambda x: x, HERE, "NTC")
-    assert plain.blocks == [] and plain.parameters == []
+    assert plain.blocks == [] and plain.places == {}
 
 
 def test_chunks_that_lost_their_time_axis_are_refused():

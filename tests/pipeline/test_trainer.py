@@ -121,7 +121,7 @@ def test_states_of_another_model_are_refused(tmp_path):
 def test_a_frozen_stage_is_left_as_it_is():
     chain = lstm_chain()
     with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
-        for parameter in pipe.stages[0].parameters:
+        for parameter in pipe.stages[0].places:
             parameter.grad_req = "null"
         before = values_of(chain)
         trainer = Trainer(pipe, "adam", ADAM, clip_norm=0.5)
@@ -197,5 +197,5 @@ def test_each_stage_has_the_optimizer_state_of_its_own_layers_and_no_other():
             (updater,) = stage_trainer._updaters
             states = [array for pair in updater.states.values() for array in pair]
             assert {array.context for array in states} == {stage.context}
-            assert sorted(array.size for array in states) == sorted(2 * [p.data().size for p in stage.parameters])
-            assert all(p.grad().context == p.data().context == stage.context for p in stage.parameters)
+            assert sorted(array.size for array in states) == sorted(2 * [p.data().size for p in stage.places])
+            assert all(p.grad().context == p.data().context == stage.context for p in stage.places)

@@ -1,0 +1,157 @@
+"""A softmax loss whose projection to the vocabulary is split over several contexts."""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence, Tuple
+
+import mxnet as mx
+from mxnet.gluon import Block
+
+from .loss import check, over_time
+from .rows import Whole
+from .softmax_shard import SoftmaxShard
+
+
+class ShardedSoftmaxLoss(Block):
+    r"""Projection and cross entropy in one, with the vocabulary's rows split over contexts.
+
+    It is ``LabelSmoothedLoss(smoothing)(Projection(vocab_size)(hidden), label, valid_length)`` in another place: each
+    context has some rows of the projection, computes the logits of its own tokens and, of them, the logarithm of the
+    sum of exponentials, :math:`z_k`. These, and the label's logit from the context that has it, are all that leaves a
+    context; with :math:`z = \log \sum_k \exp z_k` the gradient of a logit is its share of its own context's softmax,
+    times :math:`\exp(z_k - z)`. No context ever holds all the logits, nor all of the projection. Half of the eight GPUs
+    of Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks", section 3.5, worked on the softmax
+    in this way.
+
+    It is a plain Block, as one hybridized graph cannot span contexts; what each context does is hybridized.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Number of tokens V.
+    contexts : sequence of mx.Context
+        Each gets V / len(contexts) rows, or one more.
+    in_units : int, default 0
+        Width E of the input; 0 takes it from the first one seen.
+    label_smoothing : float, default 0
+        As of `LabelSmoothedLoss`.
+    layout : str, default 'TNC'
+        'TNC' or 'NTC', of the input.
+    weight_initializer : Initializer or None
+        For the whole projection; None is Xavier, as of `Projection`. The cut does not change what it draws.
+    dtype : str, default 'float32'
+        Type of the input and of the parameters.
+
+    Inputs
+        - **hidden**: (T, N, E) or (N, T, E), on any context.
+        - **label**: (N, T), token numbers.
+        - **valid_length**: (N,), the number of valid labels of each sequence; None if all are.
+
+    Outputs
+        - **loss**: (N,), in nats, on the input's context.
+
+    Raises
+    ------
+    ValueError
+        If there are no contexts, or more than tokens, or an option is impossible.
+
+    Notes
+    -----
+    ``save_parameters`` writes the projection in one piece, under the names of a `Projection`, and
+    ``load_parameters`` reads it into any number of contexts.
+
+    Examples
+    --------
+    >>> loss = ShardedSoftmaxLoss(32000, [mx.gpu(2), mx.gpu(3)], in_units=512)
+    >>> pipe = Pipeline(chain, Plan((2, 2, 1), (mx.gpu(0), mx.gpu(1), mx.gpu(2))), loss)
+    """
+
+    def __init__(self, vocab_size: int, contexts: Sequence[mx.Context], in_units: int = 0,
+                 label_smoothing: float = 0.0, layout: str = "TNC", weight_initializer: Any = None,
+                 dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        if not 1 <= len(contexts) <= vocab_size:
+            raise ValueError(f"{vocab_size} tokens cannot be split over {len(contexts)} contexts; give at least one "
+                             "context and at most one for each token")
+        check(label_smoothing, layout)
+        self._vocab_size, self._smoothing, self._layout = vocab_size, label_smoothing, layout
+        drawn: Dict[str, mx.nd.NDArray] = {}
+        ends = [vocab_size * i // len(contexts) for i in range(len(contexts) + 1)]
+        self.shards: List[SoftmaxShard] = []
+        with self.name_scope():
+            for i, context in enumerate(contexts):
+                shard = SoftmaxShard(range(ends[i], ends[i + 1]), vocab_size, context, in_units, label_smoothing > 0,
+                                     weight_initializer, drawn, dtype, prefix=f"shard{i}_")
+                self.register_child(shard, f"shard{i}")
+                self.shards.append(shard)
+
+    @property
+    def contexts(self) -> List[mx.Context]:
+        """Where the rows live."""
+        return [shard.context for shard in self.shards]
+
+    def _collect_params_with_prefix(self, prefix: str = "") -> Dict[str, Any]:
+        """The names in parameter files: those of the undivided projection."""
+        prefix = prefix + "." if prefix else ""
+        return {f"{prefix}dense.{name}": Whole([getattr(shard, name) for shard in self.shards])
+                for name in ("weight", "bias")}
+
+    def forward(self, hidden: mx.nd.NDArray, label: mx.nd.NDArray, valid_length: Any = None) -> mx.nd.NDArray:
+        home = hidden.context
+        label = label if self._layout == "NTC" else label.swapaxes(0, 1)  # (T, N), as hidden
+        outs = [shard(hidden.as_in_context(shard.context), label.as_in_context(shard.context))
+                for shard in self.shards]
+        sums, targets, totals = ([part.as_in_context(home) for part in parts] for parts in zip(*outs))
+        total = log_sum_exp(sums)  # (T, N)
+        loss = total - (1 - self._smoothing) * mx.nd.add_n(*targets)
+        if self._smoothing:
+            loss = loss - self._smoothing / self._vocab_size * mx.nd.add_n(*totals)
+        return over_time(mx.nd, loss, valid_length, self._layout)
+
+    def top_k(self, hidden: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        """The k most likely tokens; no context gets more than k candidates from each other one.
+
+        Parameters
+        ----------
+        hidden : NDArray
+            (..., E), on any context.
+        k : int
+            How many, from 1 to the vocabulary's size.
+
+        Returns
+        -------
+        log_probs : NDArray
+            (..., k), their log probabilities, largest first, on the input's context.
+        tokens : NDArray
+            (..., k) int32, their numbers.
+
+        Raises
+        ------
+        ValueError
+            If k is out of range.
+        """
+        if not 1 <= k <= self._vocab_size:
+            raise ValueError(f"k must be from 1 to the vocabulary's size, {self._vocab_size}; got {k}")
+        home = hidden.context
+        outs = [shard.top_k(hidden.as_in_context(shard.context), k) for shard in self.shards]
+        sums, values, tokens = ([part.as_in_context(home) for part in parts] for parts in zip(*outs))
+        found = mx.nd.concat(*values, dim=-1)  # (..., up to k for each context)
+        best, places = mx.nd.topk(found, k=k, ret_typ="both", dtype="int32")
+        return (mx.nd.broadcast_sub(best, log_sum_exp(sums).expand_dims(-1)),
+                pick_along(mx.nd.concat(*tokens, dim=-1), places))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._vocab_size}, {', '.join(map(str, self.contexts))})"
+
+
+def log_sum_exp(parts: Sequence[mx.nd.NDArray]) -> mx.nd.NDArray:
+    """Element by element log(exp(a) + exp(b) + ...), as large as the largest allows."""
+    stacked = mx.nd.stack(*parts, axis=0)  # (K, ...)
+    largest = mx.nd.BlockGrad(mx.nd.max(stacked, axis=0))  # it cancels: no gradient belongs to it
+    return largest + mx.nd.log(mx.nd.sum(mx.nd.exp(mx.nd.broadcast_sub(stacked, largest.expand_dims(0))), axis=0))
+
+
+def pick_along(array: mx.nd.NDArray, places: mx.nd.NDArray) -> mx.nd.NDArray:
+    """Elements of the last axis, (..., M) by (..., k) int32 to (..., k)."""
+    flat, rows = array.reshape((-1, array.shape[-1])), places.reshape((-1, places.shape[-1]))
+    chosen = mx.nd.stack(*[mx.nd.pick(flat, rows[:, i], axis=-1) for i in range(rows.shape[-1])], axis=-1)
+    return chosen.reshape(places.shape)

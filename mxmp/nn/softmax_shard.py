@@ -1,0 +1,81 @@
+"""What one context does for a softmax that is split over several."""
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import mxnet as mx
+from mxnet.gluon import HybridBlock
+
+from .rows import DrawnRows, RowsParameter
+from .total import total
+
+
+class SoftmaxShard(HybridBlock):
+    """Some rows of a projection to the vocabulary, and what a softmax over all rows needs of them.
+
+    Parameters
+    ----------
+    tokens : range
+        The numbers of its tokens, V' of them.
+    vocab_size : int
+        Number of all tokens.
+    context : mx.Context
+        Where it works.
+    in_units : int
+        Width E of the input; 0 takes it from the first one seen.
+    add_up : bool
+        Whether the sum of the logits is needed, as for label smoothing; without, zeros stand in its place.
+    weight_initializer : Initializer or None
+        For the whole projection; None is Xavier.
+    drawn : dict
+        Shared by all shards of a projection, see `DrawnRows`.
+    dtype : str
+        Of input and parameters.
+
+    Inputs
+        - **data**: (T, N, E), or with the first two axes exchanged.
+        - **label**: (T, N) or (N, T), token numbers of the whole vocabulary.
+
+    Outputs
+        - **log_sum**: as the label, log of the sum of the exponentials of its logits.
+        - **target**: likewise, the label's logit, or 0 where another shard has it.
+        - **total**: likewise, the sum of its logits.
+    """
+
+    def __init__(self, tokens: range, vocab_size: int, context: mx.Context, in_units: int, add_up: bool,
+                 weight_initializer: Any, drawn: Dict[str, mx.nd.NDArray], dtype: str, prefix: Any = None,
+                 params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self._tokens, self._add_up, self._dtype = tokens, add_up, dtype
+        init = DrawnRows(mx.initializer.create(weight_initializer or mx.init.Xavier()), vocab_size, tokens.start, drawn)
+        for name, shape, how in (("weight", (len(tokens), in_units), init), ("bias", (len(tokens),), mx.init.Zero())):
+            full = self.params.prefix + name
+            self.params.update({full: RowsParameter(full, context, tokens.start, shape=shape, init=how, dtype=dtype,
+                                                    allow_deferred_init=True)})
+            setattr(self, name, self.params.get(name))
+
+    @property
+    def context(self) -> mx.Context:
+        """Where its parameters are."""
+        return self.weight.place or self.weight.list_ctx()[0]
+
+    def hybrid_forward(self, F: Any, data: Any, label: Any, weight: Any, bias: Any) -> Any:
+        logits = self._logits(F, data, weight, bias)  # (T, N, V')
+        label = F.cast(label, dtype="int32") - self._tokens.start
+        mine = F.cast(F.broadcast_logical_and(label >= 0, label < len(self._tokens)), dtype=self._dtype)
+        logit = F.pick(logits, label, axis=-1)  # of its first or last token where the label is another shard's
+        log_sum = logit - F.pick(F.log_softmax(logits, axis=-1), label, axis=-1)
+        added = total(F, logits, len(self._tokens), self._dtype) if self._add_up else F.zeros_like(log_sum)
+        return log_sum, logit * mine, added
+
+    def _logits(self, F: Any, data: Any, weight: Any, bias: Any) -> Any:
+        return F.FullyConnected(data, weight, bias, num_hidden=len(self._tokens), flatten=False)
+
+    def top_k(self, data: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]:
+        """Of an input (..., E): log of the sum of exponentials (...), and its up to k largest logits and their tokens.
+        """
+        logits = self._logits(mx.nd, data, self.weight.data(), self.bias.data())  # (..., V')
+        values, tokens = mx.nd.topk(logits, k=min(k, len(self._tokens)), ret_typ="both", dtype="int32")
+        first = logits.slice_axis(axis=-1, begin=0, end=1)
+        log_sum = first - mx.nd.log_softmax(logits, axis=-1).slice_axis(axis=-1, begin=0, end=1)
+        return log_sum.reshape(logits.shape[:-1]), values, tokens + self._tokens.start
