@@ -17,6 +17,7 @@ def parse_flags() -> argparse.Namespace:
     add_pipeline(commands)
     add_simulator(commands)
     add_partition(commands)
+    add_softmax(commands)
     return parser.parse_args()
 
 
@@ -60,6 +61,17 @@ def add_partition(commands: Any) -> None:
     add("--num_microbatches", type=int, default=4, help="parts that a batch is cut into (default 4)")
     add("--schedule", default="1f1b", choices=("1f1b", "fill_drain"), help="order of each stage's micro-batches")
     add("--picture", metavar="PREFIX", default="", help="beginning of the names of pictures of the plans")
+
+
+def add_softmax(commands: Any) -> None:
+    """Flags of ``softmax``."""
+    command = commands.add_parser(
+        "softmax", help="a softmax over a large vocabulary, undivided and split over contexts",
+        description="Time projection, loss and gradients on one context and split over up to all of them, in turns; "
+                    "and find, in processes of their own, what memory one context's part takes.")
+    add_common(command, hidden_size=512, seq_len=32, warmup_steps=5)
+    command.add_argument("--batch_size", type=int, default=32, help="rows of a batch (default 32)")
+    command.add_argument("--vocab_size", type=int, default=32000, help="tokens (default 32000)")
 
 
 def add_common(command: argparse.ArgumentParser, **defaults: int) -> None:

@@ -17,6 +17,8 @@ def parse_flags() -> argparse.Namespace:
     add("--encoder_layers", type=int, default=4, help="translation: LSTM layers of the encoder")
     add("--decoder_layers", type=int, default=4, help="translation: LSTM layers of the decoder")
     add("--num_layers", type=int, default=4, help="language_model: LSTM layers")
+    add("--softmax_contexts", type=int, default=1,
+        help="language_model: contexts, the last ones, over which the projection to the vocabulary is split")
     add("--vocab_size", type=int, default=32000, help="tokens")
     add("--embed_size", type=int, default=512, help="width of the embeddings")
     add("--hidden_size", type=int, default=1024, help="width of the LSTM layers")

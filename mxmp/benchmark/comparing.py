@@ -8,14 +8,14 @@ import mxnet as mx
 from .. import runtime
 from ..contexts import parse_contexts
 from ..machine import machine
-from . import placement, prediction
+from . import placement, prediction, softmax
 
 _NUMBERS = ("repeats", "warmup_steps", "num_layers", "hidden_size", "seq_len", "batch_size", "vocab_size",
             "num_microbatches")
 
 
 def compare(name: str, flags: Dict[str, Any]) -> Tuple[Dict[str, Any], str]:
-    """Measure "simulator" or "partition".
+    """Measure "simulator", "partition" or "softmax".
 
     Returns
     -------
@@ -34,11 +34,13 @@ def compare(name: str, flags: Dict[str, Any]) -> Tuple[Dict[str, Any], str]:
     if name == "simulator" and (len(contexts) < 2 or flags["num_layers"] != 4):
         raise ValueError("the simulator's configurations are for 4 layers and 2 contexts")
     job = {**flags, "on": "all"}
-    kind = {"simulator": prediction, "partition": placement}[name]
+    kind = {"simulator": prediction, "partition": placement, "softmax": softmax}[name]
     rows = kind.compare(job)
     there = {**machine(), "mxnet": mx.__version__, **runtime.report()}
+    what = f"{flags['num_layers']} LSTM layers of {flags['hidden_size']}" if "num_layers" in flags else (
+        f"{flags['vocab_size']} tokens, inputs of {flags['hidden_size']}")
     heading = (f"{there['cores']} cores of {there['cpu']}; MXNet {there['mxnet']}, Python {there['python']}; "
-               f"{there['date']}\n{flags['num_layers']} LSTM layers of {flags['hidden_size']}, {flags['seq_len']} "
-               f"steps, {flags['batch_size']} rows; contexts {flags['contexts']} with {flags['threads_per_context']} "
-               f"threads each; medians of {flags['repeats']} rounds")
+               f"{there['date']}\n{what}, {flags['seq_len']} steps, {flags['batch_size']} rows; contexts "
+               f"{flags['contexts']} with {flags['threads_per_context']} threads each; medians of {flags['repeats']} "
+               "rounds")
     return {"machine": there, "flags": flags, "rows": rows}, f"{heading}\n\n{kind.table(rows)}"

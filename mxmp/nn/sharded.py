@@ -89,6 +89,11 @@ class ShardedSoftmaxLoss(Block):
         """Where the rows live."""
         return [shard.context for shard in self.shards]
 
+    @property
+    def most_rows(self) -> int:
+        """Rows of the context that has the most."""
+        return max(shard.weight.shape[0] for shard in self.shards)
+
     def _collect_params_with_prefix(self, prefix: str = "") -> Dict[str, Any]:
         """The names in parameter files: those of the undivided projection."""
         prefix = prefix + "." if prefix else ""

@@ -9,9 +9,10 @@ from .plan import Plan
 from .planner import Misfit, balance
 from .profiles import Profile
 from .profiling import profile
+from .spanning import span
 
 __all__ = ["analytic", "balance", "Device", "DEVICES", "estimate", "LayerCost", "Link", "Misfit", "parameter_bytes",
-           "PCIE", "Plan", "Profile", "profile", "stage_bytes", "tune"]
+           "PCIE", "Plan", "Profile", "profile", "span", "stage_bytes", "tune"]
 
 
 def __getattr__(name: str) -> Any:

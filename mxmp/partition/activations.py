@@ -49,6 +49,11 @@ def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
 
 
 @activations.register
+def _(layer: nn.ShardedSoftmaxLoss, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
+    return prod(ins[0][:-1]) * layer.most_rows  # likewise, on one of its contexts
+
+
+@activations.register
 def _(layer: gluon_nn.Dropout, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
     return prod(outs[0]) if layer._axes else 2 * prod(outs[0])  # without axes the mask is as large
 

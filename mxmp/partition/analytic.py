@@ -10,6 +10,7 @@ import numpy as np
 from mxnet.gluon import Block, Parameter
 from mxnet.gluon import nn as gluon_nn
 
+from ..nn import ShardedSoftmaxLoss
 from .activations import activations
 from .cost import LayerCost, Shape
 from .flops import flops, recurrent_steps
@@ -40,7 +41,8 @@ def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
     inputs : NDArray or tuple of int
         The first layer's inputs, or their shapes if they are float32.
     loss : Block or None
-        What a softmax's loss keeps counts as the last layer's.
+        What a softmax's loss keeps counts as the last layer's. So do, of a `ShardedSoftmaxLoss`, the work and the
+        parameters of one of its contexts: the last stage spans them all.
 
     Returns
     -------
@@ -49,10 +51,19 @@ def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
     """
     arrays = [_described(array) for array in inputs]
     costs, outs = _walk(chain, arrays)
-    ends = {0: sum(a.bytes for a in arrays)}  # copies of the chain's inputs are kept, too
-    kept = activations(loss, [a.shape for a in outs], ()) or 0
-    ends[len(costs) - 1] = ends.get(len(costs) - 1, 0) + 4 * kept
-    return [replace(cost, activation_bytes=cost.activation_bytes + ends.get(i, 0)) for i, cost in enumerate(costs)]
+    first = costs[0]  # copies of the chain's inputs are kept, too
+    costs[0] = replace(first, activation_bytes=first.activation_bytes + sum(a.bytes for a in arrays))
+    costs[-1] = _with_loss(costs[-1], loss, [a.shape for a in outs])
+    return costs
+
+
+def _with_loss(last: LayerCost, loss: Any, ins: Sequence[Shape]) -> LayerCost:
+    """The last layer's cost with that of the loss."""
+    work, kept, sizes = flops(loss, ins, (), {}), activations(loss, ins, ()), {}
+    if isinstance(loss, ShardedSoftmaxLoss):
+        sizes = {loss.prefix + "weight": loss.most_rows * ins[0][-1], loss.prefix + "bias": loss.most_rows}
+    return replace(last, flops=last.flops + (work or 0), sizes={**last.sizes, **sizes},
+                   activation_bytes=last.activation_bytes + 4 * (kept or 0))
 
 
 def _walk(chain: Any, arrays: List[Described]) -> Tuple[List[LayerCost], List[Described]]:

@@ -53,6 +53,12 @@ def _(layer: Block, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str
 
 
 @flops.register
+def _(layer: nn.ShardedSoftmaxLoss, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
+    """Of one of its contexts: the largest part of the rows."""
+    return 2 * prod(ins[0]) * layer.most_rows
+
+
+@flops.register
 def _(layer: nn.MaskedAttention, ins: Sequence[Shape], outs: Sequence[Shape], sizes: Dict[str, int]) -> int:
     target, source = ins[0][0], ins[1][0]
     products = 2 * 2 * target * source * outs[0][1] * outs[0][2]  # scores, and the weighted sum of the memory

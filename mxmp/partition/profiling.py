@@ -9,6 +9,7 @@ import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
 from ..machine import machine
+from ..nn.rows import RowsParameter
 from .analytic import analytic, named_layers
 from .cost import LayerCost
 from .measure import layer_seconds, measure_link
@@ -123,10 +124,10 @@ def _living_on(context: mx.Context, blocks: Sequence[Block]) -> Iterator[None]:
         for parameter in block.collect_params().values():
             known = parameter._data is not None or parameter._deferred_init
             parameters[parameter] = parameter.list_ctx() if known else None, parameter.grad_req
-            if known:
-                parameter.reset_ctx([context])
-            else:
+            if not known:
                 parameter.initialize(ctx=[context])
+            elif not isinstance(parameter, RowsParameter):  # a softmax that spans contexts does so here, too
+                parameter.reset_ctx([context])
             if parameter.grad_req == "write":
                 parameter.grad_req = "add"
         block.hybridize()
@@ -134,7 +135,7 @@ def _living_on(context: mx.Context, blocks: Sequence[Block]) -> Iterator[None]:
         yield
     finally:
         for parameter, (places, grad_req) in parameters.items():
-            if places is not None:
+            if places is not None and not isinstance(parameter, RowsParameter):
                 parameter.reset_ctx(places)
             parameter.grad_req = grad_req
             parameter.zero_grad()

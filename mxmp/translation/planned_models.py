@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -63,12 +63,20 @@ def translation_model(flags: Any) -> Model:
                  flags.seq_len, two_sided=True)
 
 
-def language_model(flags: Any) -> Model:
-    """LSTM layers between an embedding and a projection to the vocabulary; ``flags`` has the sizes."""
+def language_model(flags: Any, softmax: Sequence[mx.Context] = ()) -> Model:
+    """LSTM layers between an embedding and a projection to the vocabulary; ``flags`` has the sizes.
+
+    With ``softmax`` the projection is split over these contexts, and the chain ends before it.
+    """
     chain = nn.Chain()
     chain.add_named("embedding", nn.SequenceEmbedding(flags.vocab_size, flags.embed_size))
     for i in range(flags.num_layers):
         width = flags.hidden_size if i else flags.embed_size
         chain.add_named(f"lstm_{i}", nn.LSTMLayer(flags.hidden_size, input_size=width))
-    chain.add_named("projection", nn.Projection(flags.vocab_size, flags.hidden_size))
-    return Model(chain, nn.LabelSmoothedLoss(), flags.vocab_size, flags.batch_size, flags.seq_len, two_sided=False)
+    loss: Any = nn.LabelSmoothedLoss()
+    if softmax:
+        chain.add_named("turn", nn.TimeFirst())  # a layer without work: the last stage may be the softmax alone
+        loss = nn.ShardedSoftmaxLoss(flags.vocab_size, softmax, flags.hidden_size, layout="NTC")
+    else:
+        chain.add_named("projection", nn.Projection(flags.vocab_size, flags.hidden_size))
+    return Model(chain, loss, flags.vocab_size, flags.batch_size, flags.seq_len, two_sided=False)

@@ -32,6 +32,7 @@ class Request:
     encoder_layers: int
     decoder_layers: int
     num_layers: int
+    softmax_contexts: int
     vocab_size: int
     embed_size: int
     hidden_size: int
@@ -50,7 +51,8 @@ class Request:
     timeline: Optional[str]
 
     def __post_init__(self) -> None:
-        for name in ("num_layers", "vocab_size", "batch_size", "seq_len", "num_microbatches", "num_chunks"):
+        for name in ("num_layers", "softmax_contexts", "vocab_size", "batch_size", "seq_len", "num_microbatches",
+                     "num_chunks"):
             value = getattr(self, name)
             if min(value if isinstance(value, tuple) else (value,)) < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
@@ -59,11 +61,28 @@ class Request:
                              "sequence, so that it cannot be cut in time; leave it at 1")
         if self.profile and (self.measure or self.device):
             raise ValueError("--profile brings its own times; leave out --measure and --device")
+        if self.softmax_contexts > 1 and (self.model != "language_model" or self.profile):
+            raise ValueError("--softmax_contexts splits the projection of --model language_model; leave it at 1 for "
+                             "the translation model, which shares it with the embedding, and with --profile")
 
-    @property
-    def built(self) -> Model:
-        """The model that is asked for."""
-        return (translation_model if self.model == "translation" else language_model)(self)
+    def built(self, contexts: Sequence[mx.Context]) -> Model:
+        """The model that is asked for; a softmax that is split takes the last contexts."""
+        if self.model == "translation":
+            return translation_model(self)
+        return language_model(self, contexts[-self.softmax_contexts:] if self.softmax_contexts > 1 else ())
+
+    def stages(self, contexts: Sequence[mx.Context]) -> List[mx.Context]:
+        """Each stage's context, of the last one the first.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer contexts than the softmax shall span.
+        """
+        if len(contexts) < self.softmax_contexts:
+            raise ValueError(f"--softmax_contexts {self.softmax_contexts} are more than the {len(contexts)} of "
+                             "--contexts; give more contexts")
+        return list(contexts[:len(contexts) + 1 - self.softmax_contexts])
 
 
 def plan(request: Request) -> str:
@@ -77,26 +96,27 @@ def plan(request: Request) -> str:
     contexts = parse_contexts(request.contexts, present=bool(request.measure))
     costs, link, tried = _costs(request, contexts)
     schedules = [request.schedule] if request.schedule else list(SCHEDULES)
-    choices = tune(costs, contexts, *tried, schedules, request.memory_limit, link)[:_SHOWN]
+    stages = request.stages(contexts)
+    choices = tune(costs, stages, *tried, schedules, request.memory_limit, link)[:_SHOWN]
     best = choices[0]
-    for fewer in sorted({len(contexts) // 2, len(contexts) // 4, 1} - {0, len(contexts)}, reverse=True):
+    for fewer in sorted({len(stages) // 2, len(stages) // 4, 1} - {0, len(stages)}, reverse=True):
         try:
-            choices += tune(costs, contexts[:fewer], *tried, schedules, request.memory_limit, link)[:1]
+            choices += tune(costs, stages[:fewer], *tried, schedules, request.memory_limit, link)[:1]
         except Misfit:
             break  # fewer contexts hold less
     layers = costs(best.num_microbatches, best.num_chunks)
-    schedule = SCHEDULES[best.schedule](len(contexts), best.num_microbatches, best.num_chunks)
+    schedule = SCHEDULES[best.schedule](len(stages), best.num_microbatches, best.num_chunks)
     best.plan.save(request.picture, layers, [most_live(units) for units in schedule], request.memory_limit)
     if request.timeline:
         best.simulation.save(request.timeline)
-    return report(choices, costs, request.batch_size * request.seq_len)
+    return report(choices, costs, request.batch_size * request.seq_len, contexts[len(stages):])
 
 
 def _costs(request: Request, contexts: Sequence[mx.Context]) -> Tuple[Costs, Link, Tuple[List[int], List[int]]]:
     """Costs by micro-batches and chunks, the link, and what cuts to try."""
     cuts = [m for m in request.num_microbatches if m <= request.batch_size], list(request.num_chunks)
     if request.measure:
-        model = request.built
+        model = request.built(contexts)
         found = profile(model.chain, contexts, *model.inputs(), loss=model.loss, labels=model.labels(),
                         cuts=[(m, c) for m in cuts[0] for c in cuts[1]])
         found.save(request.measure)
@@ -115,7 +135,7 @@ def _estimated(request: Request, contexts: Sequence[mx.Context]) -> Costs:
     if device not in DEVICES:
         raise ValueError(f"--device {device} is not known; choose one of {', '.join(DEVICES)}, or --measure on the "
                          "contexts themselves")
-    model = request.built
+    model = request.built(contexts)
     known: Dict[Tuple[int, int], List[LayerCost]] = {}
 
     def costs(num_microbatches: int, num_chunks: int) -> List[LayerCost]:
@@ -126,7 +146,7 @@ def _estimated(request: Request, contexts: Sequence[mx.Context]) -> Costs:
     return costs
 
 
-def report(choices: Sequence[Choice], costs: Costs, tokens: int) -> str:
+def report(choices: Sequence[Choice], costs: Costs, tokens: int, spanned: Sequence[mx.Context] = ()) -> str:
     """The best choice's plan and prediction, and the alternatives, as text.
 
     Parameters
@@ -137,6 +157,8 @@ def report(choices: Sequence[Choice], costs: Costs, tokens: int) -> str:
         What they were made of.
     tokens : int
         Of a batch, on one side.
+    spanned : sequence of mx.Context
+        The last stage's besides its own, over which its softmax is split.
     """
     best = choices[0]
     layers = costs(best.num_microbatches, best.num_chunks)
@@ -146,13 +168,15 @@ def report(choices: Sequence[Choice], costs: Costs, tokens: int) -> str:
                                                 found.busy_shares, found.peak_bytes):
         lines.append(f"{str(context):8} {share:6.1%} {busy:5.0%} {format_bytes(size):>9}  "
                      + ", ".join(layers[i].name for i in part))
-    lines += ["", f"predicted: {_line(best, tokens)}, bubble {found.bubble:.0%}", "alternatives:"]
-    lines += ["  " + _line(choice, tokens) for choice in choices[1:]]
+    if spanned:
+        lines.append(f"the softmax is split over {best.plan.contexts[-1]}, {', '.join(map(str, spanned))}")
+    lines += ["", f"predicted: {_line(best, tokens, len(spanned))}, bubble {found.bubble:.0%}", "alternatives:"]
+    lines += ["  " + _line(choice, tokens, len(spanned)) for choice in choices[1:]]
     return "\n".join(lines)
 
 
-def _line(choice: Choice, tokens: int) -> str:
+def _line(choice: Choice, tokens: int, spanned: int) -> str:
     chunks = f" x {choice.num_chunks} chunks" if choice.num_chunks > 1 else ""
     return (f"{1e3 * choice.seconds:8,.1f} ms a step, {tokens / choice.seconds:9,.0f} tokens/s, {choice.schedule} with "
-            f"{choice.num_microbatches} micro-batches{chunks} on {len(choice.plan.counts)} contexts, plan "
+            f"{choice.num_microbatches} micro-batches{chunks} on {len(choice.plan.counts) + spanned} contexts, plan "
             f"{choice.plan}, at most {format_bytes(max(choice.simulation.peak_bytes))} on one")

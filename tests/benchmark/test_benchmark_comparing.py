@@ -1,4 +1,4 @@
-"""``scripts/benchmark.py simulator`` and ``partition`` as a user runs them."""
+"""``scripts/benchmark.py simulator``, ``partition`` and ``softmax`` as a user runs them."""
 import json
 
 import pytest
@@ -26,6 +26,17 @@ def test_three_plans_are_measured_and_drawn(tmp_path):
     assert list(rows) == ["separate", "even", "planned"]
     assert rows["separate"]["plan"] == "1,1,1,1,1" and rows["even"]["plan"] == "2,3" and rows["even"]["ratio"] == 1
     assert {path.name for path in tmp_path.glob("*.png")} == {f"plan-{name}.png" for name in rows}
+
+
+def test_a_softmax_is_measured_whole_and_in_parts(tmp_path):
+    done = benchmark("softmax", *TINY, "--vocab_size", "300000", "--json", "all.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "all.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["undivided", "split over 1", "split over 2"]
+    # logits and their gradients, and the parameters'; a part has half of them
+    least = 2 * 4 * 300000 * (8 * 8 + 8)
+    assert rows[0]["bytes"] > least and rows[1]["bytes"] > least and least / 2 < rows[2]["bytes"] < rows[1]["bytes"]
+    assert done.stdout.count("| split over") == 2
 
 
 @pytest.mark.parametrize("args, line", [

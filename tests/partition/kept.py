@@ -73,6 +73,7 @@ CASES = {
     "AttentionalOutput": (nn.AttentionalOutput(H), [steps(), steps()]),
     "Projection": (nn.Projection(1000, C), [steps()]),
     "LabelSmoothedLoss": (nn.LabelSmoothedLoss(0.1), [steps(width=1000), mx.nd.ones((N, T)), lengths(T)]),
+    "ShardedSoftmaxLoss": (nn.ShardedSoftmaxLoss(1000, [mx.cpu(0)], C), [steps(), mx.nd.ones((N, T)), lengths(T)]),
     "SoftmaxCrossEntropyLoss": (mx.gluon.loss.SoftmaxCrossEntropyLoss(), [steps(width=1000), mx.nd.ones((T, N))]),
     "Dense": (gluon_nn.Dense(H, flatten=False), [steps()]),
     "Dropout": (gluon_nn.Dropout(0.2), [steps()]),

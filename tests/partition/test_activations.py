@@ -19,7 +19,7 @@ def measured():
 
 @pytest.mark.parametrize("case", ["LSTMLayer", "LSTMLayer, many rows", "LSTMLayer, dropout", "BidirectionalLSTM",
                                   "ContextLSTM", "Residual", "SequenceEmbedding", "MaskedAttention",
-                                  "AttentionalOutput", "Projection", "LabelSmoothedLoss",
+                                  "AttentionalOutput", "Projection", "LabelSmoothedLoss", "ShardedSoftmaxLoss",
                                   "SoftmaxCrossEntropyLoss", "Dense", "Dropout", "LayerNorm", "Embedding",
                                   "TimeFirst", "LSTM", "LSTM of two layers, both ways", "StackedLSTM", "GRU", "RNN"])
 def test_a_layer_keeps_what_the_formula_says(measured, case):

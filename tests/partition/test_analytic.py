@@ -170,3 +170,15 @@ def test_agrees_with_the_arrays_of_an_initialized_chain():
         out = layer(out)
         assert expected.out_shapes == (out.shape,)
         assert expected.parameters == sum(p.data().size for p in layer.collect_params().values())
+
+
+def test_a_sharded_softmax_counts_as_the_last_layers_with_what_one_context_does():
+    chain, steps = [nn.LSTMLayer(5, input_size=3), nn.TimeFirst()], (T, N, 3)
+    plain = analytic(chain, steps)
+    for contexts, rows in ((1, 10), (3, 4)):  # of ten rows the last of three contexts has four
+        loss = nn.ShardedSoftmaxLoss(10, [mx.cpu(i) for i in range(contexts)], layout="NTC")
+        costs = analytic(chain, steps, loss=loss)
+        assert costs[:-1] == plain[:-1]
+        assert costs[-1].flops == 2 * 5 * rows * T * N
+        assert costs[-1].parameters == 5 * rows + rows
+        assert costs[-1].activation_bytes == plain[-1].activation_bytes + 4 * T * N * rows

@@ -110,3 +110,16 @@ def test_says_what_cannot_be_measured(given, message):
     chain, tokens = chain_and_data()
     with pytest.raises(ValueError, match=message):
         profile(chain, given.pop("contexts", CPUS), tokens, repeats=1, **given)
+
+
+def test_a_softmax_that_spans_contexts_is_measured_on_all_of_them_and_stays_there():
+    chain, tokens = chain_and_data()
+    layers = list(chain.layers.values())[:2]
+    loss = nn.ShardedSoftmaxLoss(20, CPUS)
+    found = profile(layers, CPUS, tokens, loss=loss, labels=[tokens], repeats=1)
+    alone = profile(layers, CPUS, tokens, repeats=1)
+    assert found.costs(1)[-1].parameters == alone.costs(1)[-1].parameters + 10 * 8 + 10
+    assert loss.contexts == [shard.weight.data().context for shard in loss.shards] == CPUS
+    again = profile(layers, CPUS, tokens, loss=loss, labels=[tokens], repeats=1)
+    assert again.costs(1)[-1].sizes == found.costs(1)[-1].sizes
+    assert loss.contexts == CPUS

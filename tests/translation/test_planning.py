@@ -45,7 +45,21 @@ def test_a_language_model_may_be_cut_in_time(tmp_path):
     assert "wavefront with 1 micro-batches x 8 chunks" in done.stdout.split("alternatives")[0]
 
 
+def test_a_softmax_may_span_contexts(tmp_path):
+    sizes = ["--model", "language_model", "--vocab_size", "100000", "--num_microbatches", "8", "--schedule", "1f1b"]
+    seconds = {}
+    for spanned in ("1", "3"):
+        done = plan(*sizes, "--contexts", "gpu(0-5)", "--softmax_contexts", spanned, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        seconds[spanned] = float(re.search(r"predicted: +([\d.,]+) ms", done.stdout)[1].replace(",", ""))
+        assert "8 micro-batches on 6 contexts" in done.stdout.split("alternatives")[0]
+    assert "the softmax is split over gpu(3), gpu(4), gpu(5)" in done.stdout
+    assert seconds["3"] < 0.5 * seconds["1"]  # the softmax is by far the slowest stage
+
+
 @pytest.mark.parametrize("args, line", [
+    (["--softmax_contexts", "2"], "--softmax_contexts splits the projection of --model language_model"),
+    (["--softmax_contexts", "9", "--model", "language_model"], "--softmax_contexts 9 are more than the 4 of"),
     (["--memory_limit", "1MB"], "nothing fits: of all plans"),
     (["--memory_limit", "much"], "cannot read the size 'much'"),
     (["--contexts", "gpu(0-30)"], "13 layers cannot fill 31 stages; use at most 13 contexts"),
