@@ -34,6 +34,7 @@ class Order:
         self._timeline: Optional[Timeline] = None
         self._reached = mx.nd.ones((1,), context)
         self._count = 0
+        self._corners: Dict[int, mx.nd.NDArray] = {}  # by number of axes, as large as a first element
         self.probes: Dict[Unit, List[Probe]] = {}
 
     def begin_step(self, num_probes: int, timeline: Optional[Timeline]) -> None:
@@ -46,8 +47,10 @@ class Order:
         if self._tokens:
             zero = mx.nd.zeros_like(mx.nd.add_n(*self._tokens))  # whatever the tokens are: an error leaves them unset
             for array in arrays:
-                first = _first(array)
-                first -= zero.astype(array.dtype, copy=False)  # adding it would make a positive zero of a negative one
+                # adding the zero would make a positive zero of a negative one
+                first = self._first(array) - zero.astype(array.dtype, copy=False)
+                corner = (1,) * array.ndim
+                mx.nd._internal._slice_assign(array, first.reshape(corner), (0,) * array.ndim, corner, out=array)
         if self._timeline:
             self._timeline.begin(unit)
 
@@ -55,14 +58,14 @@ class Order:
         """Let a probe be reached when what was issued last is done."""
         for array in arrays[:1]:
             with autograd.pause():
-                mx.nd.zeros_like(_after(array), out=self._reached[self._count:self._count + 1])
+                mx.nd.zeros_like(self._after(array), out=self._reached[self._count:self._count + 1])
             self.probes.setdefault(unit, []).append(Probe(f"{self.place(unit)}, {what}", self._reached, self._count))
             self._count += 1
 
     def leave(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Let the next unit wait until a unit's results, ``arrays``, are there."""
         if arrays:
-            self._tokens = [_after(array) for array in arrays]
+            self._tokens = [self._after(array) for array in arrays]
         if self._timeline:
             self._timeline.end(unit, mx.nd.add_n(*self._tokens))
 
@@ -71,13 +74,18 @@ class Order:
         return (f"{self._stage}, {'forward' if unit.kind == 'F' else 'backward'} pass of micro-batch "
                 f"{unit.microbatch}" + (f", chunk {unit.chunk}" if unit.chunk else ""))
 
+    def _after(self, array: mx.nd.NDArray) -> mx.nd.NDArray:
+        """A token: a copy of the array's first element, shape (1,), which is there once the array is."""
+        with autograd.pause():  # a recorded token would keep the whole graph alive
+            return self._first(array).astype("float32")
 
-def _after(array: mx.nd.NDArray) -> mx.nd.NDArray:
-    """A token: a copy of the array's first element, shape (1,), which is there once the array is."""
-    with autograd.pause():  # a recorded token would keep the whole graph alive
-        return _first(array).astype("float32")
+    def _first(self, array: mx.nd.NDArray) -> mx.nd.NDArray:
+        """A copy of the first element, shape (1,).
 
-
-def _first(array: mx.nd.NDArray) -> mx.nd.NDArray:
-    """The first element as a view: the engine knows a view and its array as one variable."""
-    return array.reshape((-1,))[0:1]
+        A view of what a convolution puts out, in a layout of oneDNN's own, cannot be read, and writing through it goes
+        astray. Of the operators that could take its place, ``slice`` crashes then, and ``gather_nd`` holds one of four
+        temporary spaces from when it is issued, for which other operators have to wait.
+        """
+        if array.ndim not in self._corners:
+            self._corners[array.ndim] = mx.nd.zeros((1,) * array.ndim, self._context)
+        return mx.nd.slice_like(array, self._corners[array.ndim]).reshape((1,))
