@@ -21,29 +21,37 @@ class LabelSmoothedLoss(HybridBlock):
 
     dtype : str, default 'float32'
         Type of the logits.
+    layout : str, default 'TNC'
+        Axes of the logits: 'TNC' (time first) or 'NTC' (batch first).
 
     Inputs
-        - **logits**: (T, N, V), time first.
+        - **logits**: (T, N, V), or (N, T, V).
         - **label**: (N, T), token numbers.
-        - **valid_length**: (N,), the number of valid labels of each sequence.
+        - **valid_length**: (N,), the number of valid labels of each sequence; None if all are. A hybridized loss
+          keeps to the one or the other.
 
     Outputs
         - **loss**: (N,), in nats.
     """
 
-    def __init__(self, smoothing: float = 0.0, dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
+    def __init__(self, smoothing: float = 0.0, dtype: str = "float32", layout: str = "TNC", prefix: Any = None,
+                 params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}")
-        self._smoothing, self._dtype = smoothing, dtype
+        if layout not in ("TNC", "NTC"):
+            raise ValueError(f"layout must be 'TNC' or 'NTC', got {layout!r}")
+        self._smoothing, self._dtype, self._time = smoothing, dtype, layout.index("T")
 
-    def hybrid_forward(self, F: Any, logits: Any, label: Any, valid_length: Any) -> Any:
-        log_probs = F.log_softmax(logits, axis=-1)  # (T, N, V)
-        loss = -(1 - self._smoothing) * F.pick(log_probs, F.transpose(label), axis=-1)  # (T, N)
+    def hybrid_forward(self, F: Any, logits: Any, label: Any, valid_length: Any = None) -> Any:
+        log_probs = F.log_softmax(logits, axis=-1)  # (T, N, V) or (N, T, V), and so on
+        label = label if self._time else F.transpose(label)
+        loss = -(1 - self._smoothing) * F.pick(log_probs, label, axis=-1)  # (T, N)
         if self._smoothing:
             loss = loss - self._smoothing * self._mean(F, log_probs)
-        loss = F.SequenceMask(loss, valid_length, use_sequence_length=True)
-        return F.sum(loss, axis=0)  # (N,)
+        if valid_length is not None:
+            loss = F.SequenceMask(loss, valid_length, use_sequence_length=True, axis=self._time)
+        return F.sum(loss, axis=self._time)  # (N,)
 
     def _mean(self, F: Any, log_probs: Any) -> Any:
         """Mean over the vocabulary as a product with ones: MXNet's reduction takes ten times as long on CPUs."""
