@@ -5,23 +5,25 @@ import time
 from pathlib import Path
 
 from mxmp import program, runtime
-from mxmp.translation.flags import parse_options, save_options, saved_options
+from mxmp.training.flags import parse_options, save_options, saved_options
+from mxmp.translation.options import FIXED, Options
 
 
 def main() -> None:
     """Parse flags, prepare the data, train."""
-    options = parse_options(__doc__)
+    options = parse_options(Options, FIXED, __doc__)
     runtime.configure(options.threads_per_context)
 
     from mxmp.data import prepare  # these load MXNet, which must be configured first
-    from mxmp.translation.assemble import cache_folder, choose_contexts, load_corpus
-    from mxmp.translation.progress import start_log
+    from mxmp.training.placing import choose_contexts
+    from mxmp.training.progress import start_log
+    from mxmp.translation.assemble import cache_folder, load_corpus
     from mxmp.translation.training import Training
 
     contexts = choose_contexts(options.contexts, options.gpus)
     name = f"{options.dataset}-{options.src_lang}-{options.tgt_lang}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(options.output_dir or Path("runs") / name)
-    if saved_options(folder) and not options.resume:
+    if saved_options(folder, Options) and not options.resume:
         raise ValueError(f"{folder} holds a training run; go on with --resume, or choose another --output_dir")
     folder.mkdir(parents=True, exist_ok=True)
     start_log(folder)

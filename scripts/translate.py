@@ -33,15 +33,17 @@ def parse_flags() -> argparse.Namespace:
 
 def load_translator(flags: argparse.Namespace) -> Any:
     """The model on the contexts that were asked for."""
-    from mxmp.translation import checkpoint
-    from mxmp.translation.assemble import chain_costs, choose_contexts, make_plan
+    from mxmp.training import checkpoint
+    from mxmp.training.placing import choose_contexts, make_plan
+    from mxmp.translation.assemble import chain_costs
+    from mxmp.translation.trained import load_trained
     from mxmp.translation.translator import Translator
 
     contexts = choose_contexts(flags.contexts, flags.gpus)
     found = checkpoint.find(Path(flags.model), "best", "latest")
     if found is None:
         raise ValueError(f"--model {flags.model} holds no checkpoint; give the folder of a training run")
-    chain, plan, subwords = checkpoint.load_chain(
+    chain, plan, subwords = load_trained(
         found, lambda chain: make_plan(chain_costs(chain), contexts, flags.plan))
     return Translator(chain, plan, subwords, flags.beam_size, flags.lp_alpha, flags.max_length, flags.batch_size)
 

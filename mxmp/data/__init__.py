@@ -7,8 +7,10 @@ from .multi30k import MULTI30K_URL, load_multi30k
 from .numbers import NUMBERS_LANGUAGES, load_numbers
 from .prepare import Pairs, Prepared, prepare
 from .subwords import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Subwords
+from .tatoeba import load_tatoeba
+from .text import Text, load_text, split_lines
 
 __all__ = ["BOS_ID", "Batch", "BatchLoader", "Corpus", "EOS_ID", "MULTI30K_URL", "NUMBERS_LANGUAGES", "PAD_ID",
-           "Pairs", "ParallelText", "Prepared", "SourceLoader", "Subwords", "UNK_ID", "decode_lines",
-           "default_cache_dir", "download", "fingerprint", "load_files", "load_multi30k", "load_numbers", "prepare",
-           "read_lines", "read_pair"]
+           "Pairs", "ParallelText", "Prepared", "SourceLoader", "Subwords", "Text", "UNK_ID", "decode_lines",
+           "default_cache_dir", "download", "fingerprint", "load_files", "load_multi30k", "load_numbers",
+           "load_tatoeba", "load_text", "prepare", "read_lines", "read_pair", "split_lines"]

@@ -28,7 +28,8 @@ class LabelSmoothedLoss(HybridBlock):
     Inputs
         - **logits**: (T, N, V) or (N, T, V).
         - **label**: (N, T), token numbers.
-        - **valid_length**: (N,), the number of valid labels of each sequence; None if all are.
+        - **valid_length**: (N,), the number of valid labels of each sequence; None if all are. A hybridized loss
+          keeps to the one or the other.
 
     Outputs
         - **loss**: (N,), in nats.

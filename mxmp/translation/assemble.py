@@ -1,4 +1,4 @@
-"""From options to what a run needs: corpus, contexts, plan."""
+"""From options to what a run needs: corpus, costs, a measured plan."""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -7,10 +7,9 @@ from typing import Any, Dict, List
 
 import mxnet as mx
 
-from ..contexts import parse_contexts
 from ..data import Batch, Corpus, default_cache_dir, load_files, load_multi30k, load_numbers
 from ..data.multi30k import MULTI30K_URL
-from ..partition import LayerCost, Plan, Profile, analytic, balance, profile, tune
+from ..partition import LayerCost, Profile, analytic, profile, tune
 from .options import Options
 
 _TYPICAL_LENGTH = 16  # subwords of a sentence; the shares of the work hardly depend on it
@@ -44,22 +43,10 @@ def cache_folder(options: Options) -> Path:
     return Path(options.cache_dir) if options.cache_dir else default_cache_dir()
 
 
-def choose_contexts(contexts: str, gpus: Any) -> List[mx.Context]:
-    """The contexts of ``--contexts`` or, if given, of gluonnlp's ``--gpus``."""
-    return parse_contexts(gpus if gpus else contexts)
-
-
 def chain_costs(chain: Any, batch_size: int = 64) -> List[LayerCost]:
     """Computed cost of the translation chain's layers for a batch of typical sentences."""
     tokens = (batch_size, _TYPICAL_LENGTH)
     return analytic(chain, tokens, (batch_size,), tokens)
-
-
-def make_plan(costs: List[LayerCost], contexts: List[mx.Context], plan: Any = None) -> Plan:
-    """The plan that was asked for or, with None, the one that balances the computed work."""
-    if plan:
-        return Plan.parse(plan, contexts, len(costs))
-    return Plan(tuple(balance([cost.work for cost in costs], len(contexts))), tuple(contexts))
 
 
 def measure_layers(chain: Any, loss: Any, contexts: List[mx.Context], batch: Batch) -> Profile:

@@ -1,27 +1,23 @@
-"""The training run: steps, logs, validation, checkpoints, and the final score."""
+"""The training run of a translation model: its steps, validation, and the final score."""
 from __future__ import annotations
 
 import logging
-import math
-import time
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import mxnet as mx
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..data import Batch, BatchLoader, Prepared, fingerprint
 from ..nn import LabelSmoothedLoss
 from ..partition import LayerCost, Plan
 from ..pipeline import Pipeline, Trainer
-from . import checkpoint
-from .assemble import chain_costs, make_plan, measure_layers, tuned
-from .learning_rate import cosine_rate
-from .meter import Meter
+from ..training.placing import make_plan
+from ..training.progress import perplexity
+from ..training.run import Run
+from .assemble import chain_costs, measure_layers, tuned
 from .model import ModelOptions, translation_chain
 from .options import Options
-from .progress import Progress, perplexity
+from .progress import Progress
 from .quality import Quality, measure
 from .results import write_results
 from .translator import Translator
@@ -29,7 +25,7 @@ from .translator import Translator
 _log = logging.getLogger(__name__)
 
 
-class Training:
+class Training(Run):
     """One run of training, from its options to ``results.json``.
 
     Parameters
@@ -64,9 +60,8 @@ class Training:
         self.pipe.initialize(force_reinit=True)
         self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
                                clip_norm=options.clip_norm)
-        self._total_steps = (options.epochs or 0) * len(self._loader)
         self.progress = Progress()
-        self._clock = time.perf_counter()
+        super().__init__(folder, len(self._loader), self._sizes, fingerprint(prepared.corpus))
 
     def _planned(self, options: Options, contexts: List[mx.Context], loss: Any) -> Tuple[Options, List[LayerCost]]:
         """Options with a plan in the place of "auto", and the layers' costs."""
@@ -78,87 +73,15 @@ class Training:
         options = tuned(options, measured, contexts)
         return options, measured.costs(options.num_microbatches, 1, contexts[0].device_type)
 
-    def resume(self) -> None:
-        """Go on from the run's latest checkpoint, or from the beginning if it has none yet.
+    def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        return self._loader.epoch(epoch, start)
 
-        Raises
-        ------
-        ValueError
-            If the text differs from the run's.
-        """
-        found = checkpoint.find(self._folder, "latest")
-        if found is None:
-            _log.info("no checkpoint in %s yet; starting from the beginning", self._folder)
-            return
-        saved = checkpoint.read(found)
-        if saved["corpus"] != fingerprint(self._prepared.corpus):
-            raise ValueError(f"the text is not the one that {self._folder} was trained on; resume with the run's own")
-        self.pipe.load_parameters(str(found / "model.params"))
-        self.trainer.load_states(str(found / "optimizer.params"))
-        self.progress = Progress(**saved["progress"])
-        _log.info("resumed %s at step %d", found, self.progress.step)
-
-    def run(self) -> Dict[str, Any]:
-        """Train to the end, score the best checkpoint on the test text, and write ``results.json``."""
-        with logging_redirect_tqdm([logging.getLogger("mxmp")]):
-            self._clock = time.perf_counter()
-            while self.progress.epoch < (self.options.epochs or 0):
-                self._epoch()
-                self._validate()
-                self._save("latest")
-            return self._finish()
-
-    def _epoch(self) -> None:
-        progress, options = self.progress, self.options
-        meter = Meter()
-        batches = self._loader.epoch(progress.epoch, progress.batch)
-        with tqdm(batches, f"epoch {progress.epoch + 1}/{options.epochs}", len(self._loader),
-                  initial=progress.batch, unit="batch", leave=False, disable=None) as bar:
-            for batch in bar:
-                rate = cosine_rate(progress.step, self._total_steps, options.learning_rate or 0.0,
-                                   options.warmup_steps)
-                meter.add(*self._step(batch, rate), batch)
-                progress.batch += 1
-                progress.step += 1
-                save = progress.step % options.save_interval == 0
-                if save or progress.step % options.log_interval == 0:
-                    self._report(meter, bar, rate)  # before a checkpoint: it must not hold a diverged model
-                    meter = Meter()
-                if save:
-                    self._save("latest")
-        if meter.tokens:
-            self._report(meter, bar, rate)
-        progress.epoch, progress.batch = progress.epoch + 1, 0
-
-    def _step(self, batch: Batch, rate: float) -> Tuple[Any, Any]:
-        """One update; returns loss and gradient norm, neither waited for."""
-        timeline = None
-        if self.progress.step + 1 == self.options.timeline_step:
-            mx.nd.waitall()  # what earlier steps left to do is not to be drawn
-            timeline = self.pipe.timeline()
-        self.pipe.seed(self.options.seed * 1_000_003 + self.progress.step)
+    def _train(self, batch: Batch) -> Tuple[Any, int, int]:
         loss = self.pipe.forward_backward((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
-        if timeline is not None:
-            timeline.stop()
-            timeline.save(str(self._folder / "timeline.png"))
-            timeline.save_trace(str(self._folder / "timeline.json"))
-        self.trainer.set_learning_rate(rate)
-        return loss, self.trainer.step(batch.num_tokens)
+        return loss, batch.num_tokens, batch.num_words
 
-    def _report(self, meter: Meter, bar: tqdm, rate: float) -> None:
-        progress = self.progress
-        loss, norm, seconds = meter.read()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
-                               f"--learning_rate (now {self.options.learning_rate}) and --resume")
-        progress.training_seconds += seconds
-        progress.words += meter.words
-        progress.train_loss.append([progress.step, loss])
-        speed = meter.words / seconds
-        bar.set_postfix_str(f"loss {loss:.3f}, ppl {perplexity(loss):.1f}, {speed:.0f} tokens/s, norm {norm:.2f}, "
-                            f"lr {rate:.1e}")
-        _log.info("epoch %d step %d/%d loss %.4f ppl %.2f %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1,
-                  progress.step, self._total_steps, loss, perplexity(loss), speed, norm, rate)
+    def _parts(self) -> Sequence[Any]:
+        return (self._prepared.subwords,)
 
     def _validate(self) -> None:
         progress = self.progress
@@ -185,21 +108,8 @@ class Training:
                                 self.options.lp_alpha)
         return measure([best[0].text for best in translator(source, progress=True)], reference)
 
-    def _save(self, kind: str) -> None:
-        self._tick()
-        described = {"model": vars(self._sizes), "options": self.options.as_dict(),
-                     "corpus": fingerprint(self._prepared.corpus), "progress": self.progress.as_dict()}
-        checkpoint.save(self._folder, kind, self.progress.step, self.pipe, self.trainer, self._prepared.subwords,
-                        described)
-
-    def _tick(self) -> None:
-        """Count the time since the last tick, whatever it was spent on."""
-        now = time.perf_counter()
-        self.progress.seconds, self._clock = self.progress.seconds + now - self._clock, now
-
     def _finish(self) -> Dict[str, Any]:
-        best = checkpoint.find(self._folder, "best", "latest")
-        self.pipe.load_parameters(str(Path(str(best)) / "model.params"))
+        self._load_best()
         corpus = self._prepared.corpus
         valid, test = (self._translate(text.src, text.tgt) for text in (corpus.valid, corpus.test))
         self._tick()

@@ -75,6 +75,26 @@ def test_labels_and_lengths_may_be_floating_point():
     assert (loss(logits, to_array(1.0 * label), to_array(1.0 * lengths)).asnumpy() == expected).all()
 
 
+@pytest.mark.parametrize("smoothing", [0, 0.1])
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_batch_first_logits_and_no_lengths(smoothing, hybridize):
+    logits, label, lengths = uniform(4, 3, 7), np.random.RandomState(0).randint(0, 7, (3, 4)), np.array([4, 1, 3])
+    for valid in (lengths, None):
+        loss = LabelSmoothedLoss(smoothing, layout="NTC")
+        if hybridize:
+            loss.hybridize()
+        losses, grad = by_hand(logits, label, np.full(3, 4) if valid is None else valid, smoothing)
+        args = (label,) if valid is None else (label, valid)
+        assert_same(trace(loss, logits.swapaxes(0, 1), *args), [losses, grad.swapaxes(0, 1)], atol=1e-5)
+        plain = LabelSmoothedLoss(smoothing)
+        assert_same(trace(plain, logits, *args), [losses, grad], atol=1e-5)
+
+
+def test_refuses_an_unknown_layout():
+    with pytest.raises(ValueError, match="layout must be 'TNC' or 'NTC', got 'NCT'"):
+        LabelSmoothedLoss(layout="NCT")
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1, 1.5, float("nan")])
 def test_refuses_a_smoothing_out_of_range(smoothing):
     with pytest.raises(ValueError, match=f"smoothing must be at least 0 and below 1, got {smoothing}"):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxmp.translation.learning_rate import cosine_rate
+from mxmp.training.learning_rate import cosine_rate
 
 
 @pytest.mark.parametrize("step, rate", [(0, 0.02), (4, 0.1), (5, 0.1), (25, 0.05), (44, 0.1 * 0.00154133)])

@@ -6,8 +6,6 @@ from typing import Any, Tuple
 
 import mxnet as mx
 
-from ..data import Batch
-
 
 class Meter:
     """Adds up losses on their device; reading it is the one time that training steps wait for the devices."""
@@ -18,11 +16,21 @@ class Meter:
         self._norm: Any = None
         self._started = time.perf_counter()
 
-    def add(self, loss: mx.nd.NDArray, norm: mx.nd.NDArray, batch: Batch) -> None:
-        """Count one step; ``loss`` and ``norm`` have shape (1,) and may still be being computed."""
+    def add(self, loss: mx.nd.NDArray, norm: mx.nd.NDArray, num_tokens: int, num_words: int) -> None:
+        """Count one step.
+
+        Parameters
+        ----------
+        loss, norm : NDArray
+            The summed loss and the gradients' norm, shape (1,); they may still be being computed.
+        num_tokens : int
+            What the loss is summed over.
+        num_words : int
+            What speed counts.
+        """
         self._loss, self._norm = self._loss + loss, norm
-        self.tokens += batch.num_tokens
-        self.words += batch.num_words
+        self.tokens += num_tokens
+        self.words += num_words
 
     def read(self) -> Tuple[float, float, float]:
         """Loss per target token, the latest step's gradient norm, and seconds since the meter was made."""

@@ -1,12 +1,12 @@
 """Flags: their types, and what a resumed run brings along."""
 import pytest
 
-from mxmp.translation.flags import parse_options, save_options, saved_options
-from mxmp.translation.options import Options
+from mxmp.training.flags import parse_options, save_options, saved_options
+from mxmp.translation.options import FIXED, Options
 
 
 def parse(*arguments):
-    return parse_options("a test", arguments)
+    return parse_options(Options, FIXED, "a test", arguments)
 
 
 def test_no_flags_give_the_defaults():
@@ -24,7 +24,7 @@ def test_a_resumed_run_keeps_its_options_unless_told_otherwise(tmp_path):
     resumed = parse("--epochs", "9", "--output_dir", str(tmp_path), "--resume")
     assert (resumed.dropout, resumed.epochs, resumed.resume) == (0.5, 9, True)
     assert save_options(tmp_path, resumed) == ["--epochs was 7, is 9 now"]
-    assert saved_options(tmp_path)["epochs"] == 9
+    assert saved_options(tmp_path, Options)["epochs"] == 9
 
 
 @pytest.mark.parametrize("flag, value", [("hidden_size", "24"), ("max_length", "9"), ("seed", "2"), ("tgt_lang", "de")])

@@ -7,17 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from ..data import Subwords
 from ..partition import Plan
 from ..pipeline import Pipeline, Trainer
-from .model import ModelOptions, translation_chain
-
-KINDS = ("latest", "best")
 
 
-def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subwords: Subwords,
-         described: Dict[str, Any]) -> Path:
-    """Write ``run/KIND-STEP`` with parameters, optimizer state, subword model and options; waits for the devices.
+def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, described: Dict[str, Any],
+         *parts: Any) -> Path:
+    """Write ``run/KIND-STEP`` with parameters, optimizer state, options and other parts; waits for the devices.
 
     The folder is filled under another name, flushed to the disk and renamed, and only then is the one before it
     moved out of the way and removed: whenever the process dies, a complete checkpoint is there.
@@ -32,6 +28,8 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
         Steps trained so far.
     described : dict
         What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``corpus`` (fingerprint), ``progress``.
+    parts
+        What else belongs to the model; each has a method ``save(folder)``.
     """
     final, partial, again = run / f"{kind}-{step:08d}", run / "partial", 0
     while final.exists():  # the same step once more: beside the older one, never in its place
@@ -41,7 +39,8 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
     partial.mkdir(parents=True)
     pipe.save_parameters(str(partial / "model.params"))
     trainer.save_states(str(partial / "optimizer.params"))
-    subwords.save(partial)
+    for part in parts:
+        part.save(partial)
     (partial / "checkpoint.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     for path in (*partial.iterdir(), partial):
         _flush(path)
@@ -79,25 +78,10 @@ def read(checkpoint: Path) -> Dict[str, Any]:
         raise ValueError(f"cannot read the checkpoint {checkpoint}: {error}") from error
 
 
-def load_chain(checkpoint: Path, plan_for: Any) -> Any:
-    """Build a checkpoint's chain with its parameters in place, for translating.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        From `find`.
-    plan_for : callable
-        Takes the chain and returns the `Plan` to place it with.
-
-    Returns
-    -------
-    chain, plan, subwords
-    """
-    chain = translation_chain(ModelOptions(**read(checkpoint)["model"]))
-    plan: Plan = plan_for(chain)
+def load_chain(checkpoint: Path, chain: Any, plan: Plan) -> None:
+    """Give a chain the parameters of a checkpoint, each on its own context."""
     with Pipeline(chain, plan) as pipe:
         pipe.load_parameters(str(checkpoint / "model.params"))
-    return chain, plan, Subwords.load(checkpoint)
 
 
 def _flush(path: Path) -> None:

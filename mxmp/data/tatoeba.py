@@ -1,0 +1,59 @@
+"""The English side of Tatoeba's German-English sentence pairs (CC BY 2.0 FR), as manythings.org packs them."""
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import List, Union
+
+from .files import decode_lines, read_lines
+from .text import Text, line_hash, split_lines
+
+__all__ = ["load_tatoeba"]
+
+_PAIRS = "deu.txt"
+
+
+def load_tatoeba(data_dir: Union[str, os.PathLike[str]]) -> Text:
+    """Load every different English sentence once, in the order of their hashes.
+
+    The file is sorted by length and has many sentences several times, with other translations. By hash no sentence is
+    in two splits, and each split is a random sample: 2.5% of the sentences are for validation and 2.5% for the test.
+
+    Parameters
+    ----------
+    data_dir : str or path
+        Folder with ``deu.txt``, ``deu.txt.gz``, or a ``.zip`` that has the former in it: lines of an English
+        sentence, a tab, and its translation.
+
+    Returns
+    -------
+    Text
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, it is damaged, or a line has no tab.
+    """
+    lines = _read(Path(data_dir))
+    for number, line in enumerate(lines, 1):
+        if "\t" not in line:
+            raise ValueError(f"{data_dir}: line {number} of {_PAIRS} has no tab; an English sentence, a tab and its "
+                             "translation are expected")
+    sentences = sorted({line.split("\t", 1)[0] for line in lines}, key=line_hash)
+    return Text("tatoeba", *split_lines(sentences))
+
+
+def _read(folder: Path) -> List[str]:
+    for name in (_PAIRS, _PAIRS + ".gz"):
+        if (folder / name).is_file():
+            return read_lines(folder / name)
+    for path in sorted(folder.glob("*.zip")):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if _PAIRS in archive.namelist():
+                    return decode_lines(archive.read(_PAIRS), f"{path}/{_PAIRS}")
+        except zipfile.BadZipFile as error:
+            raise ValueError(f"{path}: broken zip file ({error}); fetch it again") from error
+    raise ValueError(f"{folder}: no {_PAIRS}, {_PAIRS}.gz or zip file with it; name the folder that has the German-"
+                     "English pairs of Tatoeba")
