@@ -4,10 +4,11 @@ from __future__ import annotations
 from typing import Any
 
 import mxnet as mx
-from mxnet.gluon import HybridBlock
+
+from .moving import MovingBlock
 
 
-class LabelSmoothedLoss(HybridBlock):
+class LabelSmoothedLoss(MovingBlock):
     r"""Cross entropy against ``(1 - s) * one_hot(label) + s / V``, summed over each sequence's valid tokens.
 
     Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7. The sum, not the mean, is returned:
@@ -37,6 +38,11 @@ class LabelSmoothedLoss(HybridBlock):
             raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}")
         self._smoothing, self._dtype = smoothing, dtype
 
+    def cast(self, dtype: str) -> None:
+        """Change the type of the logits that it takes."""
+        super().cast(dtype)
+        self._dtype = dtype
+
     def hybrid_forward(self, F: Any, logits: Any, label: Any, valid_length: Any) -> Any:
         log_probs = F.log_softmax(logits, axis=-1)  # (T, N, V)
         loss = -(1 - self._smoothing) * F.pick(log_probs, F.transpose(label), axis=-1)  # (T, N)
@@ -52,3 +58,6 @@ class LabelSmoothedLoss(HybridBlock):
                                  flatten=False)  # (T, N, 1)
         size = F.cast(F.slice_axis(F.shape_array(log_probs), axis=0, begin=2, end=3), dtype=self._dtype)  # (1,)
         return F.broadcast_div(F.reshape(total, shape=(0, 0)), F.expand_dims(size, axis=0))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(smoothing={self._smoothing})"
