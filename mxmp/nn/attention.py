@@ -4,10 +4,11 @@ from __future__ import annotations
 from typing import Any
 
 import mxnet as mx
-from mxnet.gluon import HybridBlock
+
+from .moving import MovingBlock
 
 
-class MaskedAttention(HybridBlock):
+class MaskedAttention(MovingBlock):
     r"""Multiplicative ("general") attention with the source's padding masked out.
 
     ``score(q, m) = (W q) . m``, as in Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine

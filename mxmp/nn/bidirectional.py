@@ -3,13 +3,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mxnet.gluon import HybridBlock
-
 from .join import side_by_side
 from .lstm import LSTMLayer
+from .moving import MovingBlock
 
 
-class BidirectionalLSTM(HybridBlock):
+class BidirectionalLSTM(MovingBlock):
     """Two LSTM layers over padded sequences, one in each direction, their outputs side by side.
 
     The fused operator reads sequence lengths with cuDNN only, so the second direction gets each sequence

@@ -4,10 +4,11 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import mxnet as mx
-from mxnet.gluon import HybridBlock
+
+from .moving import MovingBlock
 
 
-class SequenceEmbedding(HybridBlock):
+class SequenceEmbedding(MovingBlock):
     """Embed a batch of token sequences, scaled, and turn it time first.
 
     The table is drawn from N(0, 1/16), standard deviation 1/4, and multiplied by sqrt(E) where it is read

@@ -4,12 +4,12 @@ from __future__ import annotations
 from typing import Any
 
 import mxnet as mx
-from mxnet.gluon import HybridBlock
 
+from .moving import MovingBlock
 from .total import total
 
 
-class LabelSmoothedLoss(HybridBlock):
+class LabelSmoothedLoss(MovingBlock):
     r"""Cross entropy against ``(1 - s) * one_hot(label) + s / V``, summed over each sequence's valid tokens.
 
     Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7. The sum, not the mean, is returned:
@@ -46,6 +46,11 @@ class LabelSmoothedLoss(HybridBlock):
         check(smoothing, layout)
         self._smoothing, self._dtype, self._layout = smoothing, dtype, layout
 
+    def cast(self, dtype: str) -> None:
+        """Change the type of the logits that it takes."""
+        super().cast(dtype)
+        self._dtype = dtype
+
     def hybrid_forward(self, F: Any, logits: Any, label: Any, valid_length: Any = None) -> Any:
         log_probs = F.log_softmax(logits, axis=-1)  # (T, N, V)
         label = F.transpose(label) if self._layout == "TNC" else label
@@ -58,6 +63,9 @@ class LabelSmoothedLoss(HybridBlock):
         known = 0 if F is mx.sym else log_probs.shape[-1]
         size = F.cast(F.slice_axis(F.shape_array(log_probs), axis=0, begin=2, end=3), dtype=self._dtype)  # (1,)
         return F.broadcast_div(total(F, log_probs, known, self._dtype), F.expand_dims(size, axis=0))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(smoothing={self._smoothing})"
 
 
 def check(smoothing: float, layout: str) -> None:

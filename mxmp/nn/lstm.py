@@ -87,4 +87,5 @@ class LSTMLayer(StatefulBlock):
         return out, [hidden, cell]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._hidden_size})"
+        length, size = self.parameters.shape[0], self._hidden_size
+        return f"{type(self).__name__}({length // (4 * size) - size - 2 if length else None} -> {size})"

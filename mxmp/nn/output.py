@@ -4,13 +4,13 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import mxnet as mx
-from mxnet.gluon import HybridBlock
 
 from .embedding import SequenceEmbedding
 from .join import side_by_side
+from .moving import MovingBlock
 
 
-class AttentionalOutput(HybridBlock):
+class AttentionalOutput(MovingBlock):
     """A tanh layer over ``[top, context]`` (Luong et al. 2015, equation 5), back to the embedding's width.
 
     Parameters
@@ -43,7 +43,7 @@ class AttentionalOutput(HybridBlock):
         return out if self.dropout is None else self.dropout(out)
 
 
-class Projection(HybridBlock):
+class Projection(MovingBlock):
     """Scores over the vocabulary, with a table of its own or an embedding's.
 
     Parameters

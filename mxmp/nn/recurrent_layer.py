@@ -1,11 +1,15 @@
 """One layer of a stack, with Gluon's separate parameters."""
 from __future__ import annotations
 
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Tuple
 
 import mxnet as mx
+from mxnet.gluon import Parameter
+from mxnet.util import is_np_array
 
 from .stateful import StatefulBlock
+
+_GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 
 class RecurrentLayer(StatefulBlock):
@@ -14,19 +18,19 @@ class RecurrentLayer(StatefulBlock):
     Parameters
     ----------
     index : int
-        Which layer; its parameters are ``l{index}_i2h_weight`` and so on, taken from ``params``.
+        Which layer; its parameters are ``l{index}_i2h_weight`` and so on, those of ``params`` where it has them.
     hidden_size : int
         Width H of each direction.
-    mode : str
-        "lstm", "gru", "rnn_relu" or "rnn_tanh".
-    directions : int
+    mode : str, default 'lstm'
+        'lstm', 'gru', 'rnn_relu' or 'rnn_tanh'.
+    directions : int, default 1
         1, or 2 for a bidirectional layer.
-    dropout : float
+    dropout : float, default 0
         Share of the input's numbers that is dropped in training.
-    residual : bool
+    residual : bool, default False
         Whether the input is added to the output; both are equally wide then.
-    dtype : str
-        Of the zero states.
+    dtype : str, default 'float32'
+        Type of parameters and states.
 
     Inputs
         - **data**: (T, N, C).
@@ -36,21 +40,30 @@ class RecurrentLayer(StatefulBlock):
         - **out**: (T, N, D H); with states given ``(out, new_states)``.
     """
 
-    def __init__(self, index: int, hidden_size: int, mode: str, directions: int, dropout: float, residual: bool,
-                 dtype: str, prefix: Any = None, params: Any = None) -> None:
+    def __init__(self, index: int, hidden_size: int, mode: str = "lstm", directions: int = 1, dropout: float = 0.0,
+                 residual: bool = False, dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
+        check_mode(mode)
         self._hidden_size, self._mode, self._dir, self._dtype = hidden_size, mode, directions, dtype
         self._residual = residual
         self.dropout = mx.gluon.nn.Dropout(dropout) if dropout else None
-        self._names = [f"{direction}_{part}_{kind}" for kind in ("weight", "bias") for direction in "lr"[:directions]
-                       for part in ("i2h", "h2h")]  # in the operator's order
+        self._names = [f"{direction}{index}_{part}_{kind}" for kind in ("weight", "bias")
+                       for direction in "lr"[:directions] for part in ("i2h", "h2h")]  # in the operator's order
+        rows = _GATES[mode] * hidden_size
         for name in self._names:
-            setattr(self, name, self.params.get(f"{name[0]}{index}{name[1:]}"))
+            shape = (rows,) if "bias" in name else (rows, hidden_size if "h2h" in name else 0)
+            setattr(self, name, self._parameter(name, shape))
+
+    def _parameter(self, name: str, shape: Tuple[int, ...]) -> Parameter:
+        if self.params.prefix + name in (self.params._shared or ()):
+            return self.params.get(name)
+        return self.params.get(name, shape=shape, dtype=self._dtype, allow_deferred_init=True)
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
         """Zero states, arrays (D, batch_size, H); ``kwargs`` go to ``func`` (``ctx``, for example)."""
         shape = (self._dir, batch_size, self._hidden_size)
-        return [func(shape=shape, dtype=self._dtype, **kwargs) for _ in range(2 if self._mode == "lstm" else 1)]
+        states = [func(shape=shape, dtype=self._dtype, **kwargs) for _ in range(2 if self._mode == "lstm" else 1)]
+        return [state.as_np_ndarray() for state in states] if is_np_array() else states
 
     def cast(self, dtype: str) -> None:
         """Change the type of the parameters and of the zero states."""
@@ -68,7 +81,20 @@ class RecurrentLayer(StatefulBlock):
         given = data
         if self.dropout is not None:
             data = self.dropout(data)
-        flat = F._internal._rnn_param_concat(*[F.reshape(arrays[name], shape=(-1,)) for name in self._names], dim=0)
-        out, *states = F.RNN(data, flat, *states, state_size=self._hidden_size, num_layers=1, mode=self._mode,
-                             bidirectional=self._dir == 2, state_outputs=True)  # (T, N, D H), (D, N, H)...
+        concat, rnn = ((F.np._internal.rnn_param_concat, F.npx.rnn) if is_np_array() else
+                       (F._internal._rnn_param_concat, F.RNN))
+        flat = concat(*[arrays[name].reshape(-1) for name in self._names], dim=0)
+        out, *states = rnn(data, flat, *states, state_size=self._hidden_size, num_layers=1, mode=self._mode,
+                           bidirectional=self._dir == 2, state_outputs=True)  # (T, N, D H), (D, N, H)...
         return (given + out if self._residual else out), states
+
+    def __repr__(self) -> str:
+        weight = getattr(self, self._names[0])
+        return f"{type(self).__name__}({weight.shape[1] or None} -> {self._hidden_size}, {self._mode}" + (
+            ", bidirectional)" if self._dir == 2 else ")")
+
+
+def check_mode(mode: str) -> None:
+    """Refuse what the fused operator does not know."""
+    if mode not in _GATES:
+        raise ValueError(f"mode must be one of {', '.join(_GATES)}; got {mode!r}")

@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 import mxnet as mx
 from mxnet.gluon import Block
 
+from .cut_parameter import Whole
 from .loss import check, over_time
-from .rows import Whole
 from .softmax_shard import SoftmaxShard
 
 

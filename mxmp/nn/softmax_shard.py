@@ -6,7 +6,7 @@ from typing import Any, Dict, Tuple
 import mxnet as mx
 from mxnet.gluon import HybridBlock
 
-from .rows import DrawnRows, RowsParameter
+from .cut_parameter import DrawnRows, RowsParameter
 from .total import total
 
 

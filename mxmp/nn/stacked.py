@@ -1,17 +1,18 @@
 """Gluon's stacked LSTM, with its layers on several contexts."""
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon.rnn.rnn_layer import _RNNLayer
 
 from .chain import Chain
+from .export import variable, write_export
 from .placed import PlacedParameter
-from .recurrent_layer import RecurrentLayer
+from .recurrent_layer import RecurrentLayer, check_mode
+from .rows import join_rows, take_rows
+from .stateful import check_sequence
 from .time_first import TimeFirst
-
-_MODES = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
 class StackedLSTM(_RNNLayer):
@@ -19,7 +20,8 @@ class StackedLSTM(_RNNLayer):
 
     It is called as Gluon's, has Gluon's parameter names, and its parameter files load into ``gluon.rnn.LSTM`` of the
     same size and back. Each layer works on the context of its parameters; what it reads is moved there. The output and
-    the new states are on the last layer's context and are not moved back.
+    the new states are on the last layer's context and are not moved back. MXNet's NumPy arrays (``npx.set_np()``) are
+    taken where Gluon's layer takes them.
 
     On GPUs MXNet's engine overlaps the layers of successive calls. On CPU contexts one issuing thread gives no overlap
     (docs/pipeline.md says why), and a batch in one piece keeps one context busy at a time in any case: `as_chain`
@@ -82,7 +84,7 @@ class StackedLSTM(_RNNLayer):
         self._places = [places[i * len(places) // num_layers] for i in range(num_layers)]
         super().__init__(hidden_size, num_layers, layout, dropout, bidirectional, input_size, i2h_weight_initializer,
                          h2h_weight_initializer, i2h_bias_initializer, h2h_bias_initializer, mode, None, None, None,
-                         None, None, dtype, prefix=prefix, params=params)
+                         None, False, dtype, prefix=prefix, params=params)
         self._stack = _Stack([RecurrentLayer(
             i, hidden_size, mode, self._dir, dropout if i else 0.0, residual_from is not None and i >= residual_from,
             dtype, prefix=f"{self.prefix}{i}_", params=self.params) for i in range(num_layers)])
@@ -121,29 +123,45 @@ class StackedLSTM(_RNNLayer):
         for layer in self._stack.layers:
             layer.cast(dtype)
 
+    def infer_shape(self, inputs: Any, *args: Any) -> None:
+        """Take the width of the input from the first one that is seen."""
+        self._stack.layers[0].infer_shape(inputs)
+
+    def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = True) -> None:
+        """Write the graph and the values to files as Gluon does, on however many contexts the layers live.
+
+        As of ``gluon.rnn.LSTM``, the inputs are ``data0`` and the states, ``data1`` and so on, and the outputs are
+        those of the latest call. ``gluon.SymbolBlock.imports`` puts all of it on one context.
+        """
+        if self.skip_states is None:
+            raise RuntimeError("Please first run forward with this block at least once before calling export.")
+        data, *states = [variable(f"data{i}") for i in range(1 + len(self.state_info()))]
+        out, news = self._run(data, states)
+        write_export(self, [out] if self.skip_states else [out, *news], path, epoch, remove_amp_cast)
+
+    def __call__(self, inputs: Any, states: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(inputs, mx.nd.NDArray):
+            check_sequence(inputs.shape, self._layout)
+        return super().__call__(inputs, states, *args, **kwargs)
+
     def forward(self, inputs: Any, states: Any) -> Any:
         """Run the layers one after the other, each where its parameters are."""
-        placed = isinstance(inputs, mx.nd.NDArray)  # a symbol has no context
-        if placed:
+        if isinstance(inputs, mx.nd.NDArray):
             self._check_states(inputs, states)
+        out, news = self._run(inputs, None if self.skip_states else states)
+        return out if self.skip_states else (out, news)
+
+    def _run(self, inputs: Any, states: Optional[List[Any]]) -> Tuple[Any, List[Any]]:
+        """The output and, where states are given, all layers' new states in arrays (L D, N, H)."""
         data, news = inputs.swapaxes(0, 1) if self._layout == "NTC" else inputs, []  # (T, N, C)
-        for i, layer in enumerate(self._stack.layers):
-            place = layer.l_i2h_weight.list_ctx()[0] if placed else None
-            data = data.as_in_context(place) if placed else data
-            if self.skip_states:
+        for i, layer in enumerate(self._stack.layers):  # a layer moves what it reads to its own context
+            if states is None:
                 data = layer(data)
                 continue
-            own = [state.slice_axis(axis=0, begin=i * self._dir, end=(i + 1) * self._dir) for state in states]
-            data, new = layer(data, [state.as_in_context(place) for state in own] if placed else own)
+            data, new = layer(data, [take_rows(state, i * self._dir, (i + 1) * self._dir) for state in states])
             news.append(new)
         out = data.swapaxes(0, 1) if self._layout == "NTC" else data
-        return out if self.skip_states else (out, self._join(news, out))
-
-    def _join(self, news: List[List[Any]], out: Any) -> List[Any]:
-        """All layers' new states in arrays (L D, N, H), on the output's context."""
-        if not isinstance(out, mx.nd.NDArray):
-            return [mx.sym.concat(*parts, dim=0) for parts in zip(*news)]
-        return [mx.nd.concat(*[part.as_in_context(out.context) for part in parts], dim=0) for parts in zip(*news)]
+        return out, [join_rows(parts) for parts in zip(*news)]
 
     def _check_states(self, inputs: Any, states: Any) -> None:
         expected = [info["shape"] for info in self.state_info(inputs.shape[self._layout.find("N")])]
@@ -174,5 +192,4 @@ def _check(hidden_size: int, num_layers: int, contexts: Any, layout: str, dropou
     if residual_from is not None and residual_from < 1:
         raise ValueError(f"residual_from must be at least 1, for the first layer's input may have another width; got "
                          f"{residual_from}")
-    if mode not in _MODES:
-        raise ValueError(f"mode must be one of {', '.join(_MODES)}; got {mode!r}")
+    check_mode(mode)

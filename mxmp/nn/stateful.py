@@ -1,10 +1,12 @@
 """What blocks with a recurrent state share: states may be given or left out."""
 from __future__ import annotations
 
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Tuple
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
+
+from .moving import move_to
 
 
 class StatefulBlock(HybridBlock):
@@ -16,7 +18,11 @@ class StatefulBlock(HybridBlock):
     instead, which two threads would fight over.
 
     Subclasses define ``begin_state(batch_size, func, **kwargs)`` and a ``hybrid_forward`` whose last input is the
-    list of states and that returns ``(output, new_states)``. The first input is time first, (T, N, C).
+    list of states and that returns ``(output, new_states)``. The first input is time first, (T, N, C). Inputs and
+    states from another context than the parameters' are moved there, as of every block here.
+
+    Exported by itself the block has its states as inputs and outputs (``data0``, ``data1``, ...), inside another block
+    only if that passes them on.
     """
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
@@ -26,10 +32,24 @@ class StatefulBlock(HybridBlock):
     def __call__(self, data: Any, *args: Any) -> Any:
         if args and args[-1] is None:
             args = args[:-1]
+        data, args = move_to(self, (data, args))  # before zero states are made for it
+        if isinstance(data, mx.nd.NDArray):
+            check_sequence(data.shape)
         if args and isinstance(args[-1], (list, tuple)):
             return super().__call__(data, *args[:-1], list(args[-1]))
         if isinstance(data, mx.sym.Symbol):
             states = self.begin_state(func=mx.sym.zeros)
-        else:
+        elif isinstance(data, mx.nd.NDArray):
             states = self.begin_state(data.shape[1], ctx=data.context)
+        else:
+            return super().__call__(data, *args)  # Gluon says what a block takes
         return super().__call__(data, *args, states)[0]
+
+
+def check_sequence(shape: Tuple[int, ...], layout: str = "TNC") -> None:
+    """Refuse what MXNet's RNN operator refuses less clearly, or would end the process for."""
+    if len(shape) != 3:
+        raise ValueError(f"data must have three axes {layout} (T steps, N rows, C wide), got shape {shape}")
+    if shape[layout.index("N")] == 0:
+        raise ValueError(f"data of shape {shape} has no rows; MXNet's RNN operator would divide by that and end the "
+                         "process: leave empty batches out")

@@ -18,3 +18,6 @@ class TimeFirst(HybridBlock):
 
     def hybrid_forward(self, F: Any, data: Any) -> Any:
         return F.swapaxes(data, 0, 1)
+
+    def __repr__(self) -> str:
+        return type(self).__name__

@@ -9,7 +9,7 @@ import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
 from ..machine import machine
-from ..nn.rows import RowsParameter
+from ..nn.cut_parameter import RowsParameter
 from .analytic import analytic, named_layers
 from .cost import LayerCost
 from .measure import layer_seconds, measure_link

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Sequence
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
-from ..nn.rows import Whole
+from ..nn.cut_parameter import Whole
 from .stage import Stage
 
 Placement = Dict[Parameter, List[mx.Context]]

@@ -8,11 +8,11 @@ def uniform(*shape, seed=0):
     return np.random.RandomState(seed).uniform(-1, 1, shape)
 
 
-def initialized(block, *inputs, ctx=None, hybridize=False):
+def initialized(block, *inputs, ctx=None, hybridize=False, call=None):
     """The block with random values in every parameter, biases too; ``inputs`` settle shapes that are unknown yet."""
     block.initialize(ctx=ctx or mx.cpu())
     if inputs:
-        block(*(to_array(x, ctx=ctx) for x in inputs))
+        (call or block)(*(to_array(x, ctx=ctx) for x in inputs))
     for i, parameter in enumerate(block.collect_params().values()):
         parameter.set_data(mx.nd.array(uniform(*parameter.shape, seed=100 + i), dtype=parameter.dtype))
     if hybridize:

@@ -53,3 +53,8 @@ def test_the_input_is_dropped_in_training():
     assert (layer(steps()) == plain(steps())).asnumpy().all()
     with mx.autograd.train_mode():
         assert (layer(steps()) != plain(steps())).asnumpy().any()
+
+
+def test_a_mode_that_the_operator_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="mode must be one of lstm, gru, rnn_tanh, rnn_relu; got 'qrnn'"):
+        RecurrentLayer(0, H, "qrnn")

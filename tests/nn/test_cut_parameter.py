@@ -2,7 +2,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from mxmp.nn.rows import DrawnRows, RowsParameter, Whole
+from mxmp.nn.cut_parameter import DrawnRows, RowsParameter, Whole
 
 
 def parts(*sizes, width=2):

@@ -1,0 +1,38 @@
+"""Write a block's graph and values to files, wherever its parameters live."""
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import mxnet as mx
+from mxnet.gluon import Block
+
+
+def write_export(block: Block, outputs: Sequence[Any], path: str, epoch: int, remove_amp_cast: bool) -> None:
+    """Write ``path-symbol.json`` and ``path-0000.params`` as ``HybridBlock.export`` does.
+
+    Gluon takes the graph from a CachedOp, which cannot span two contexts. A graph names no contexts, so that what was
+    spread over several devices goes to files all the same, and runs on one wherever it is loaded.
+
+    Parameters
+    ----------
+    block : Block
+        Whose parameters are written.
+    outputs : sequence of Symbol
+        What the block returned for variables.
+    path : str
+        Beginning of both files' names.
+    epoch : int
+        Number in the parameters' file name.
+    remove_amp_cast : bool
+        Whether casts that automatic mixed precision put in are left out.
+    """
+    graph = mx.sym.Group(list(outputs)) if len(outputs) > 1 else outputs[0]
+    graph.save(f"{path}-symbol.json", remove_amp_cast=remove_amp_cast)
+    used = set(graph.list_arguments())
+    values = {f"arg:{p.name}": p._reduce() for p in block.collect_params().values() if p.name in used}
+    (mx.npx.save if mx.util.is_np_array() else mx.nd.save)(f"{path}-{epoch:04d}.params", values)
+
+
+def variable(name: str) -> Any:
+    """An input of a graph, of the kind of array that is in use."""
+    return mx.sym.var(name).as_np_ndarray() if mx.util.is_np_array() else mx.sym.var(name)
