@@ -47,9 +47,9 @@ class StatefulBlock(HybridBlock):
 
 
 def check_sequence(shape: Tuple[int, ...], layout: str = "TNC") -> None:
-    """Refuse what MXNet's RNN operator refuses less clearly, or would end the process for."""
+    """Refuse what MXNet's RNN operator refuses less clearly, or lets end the process (docs/pipeline.md)."""
     if len(shape) != 3:
         raise ValueError(f"data must have three axes {layout} (T steps, N rows, C wide), got shape {shape}")
-    if shape[layout.index("N")] == 0:
-        raise ValueError(f"data of shape {shape} has no rows; MXNet's RNN operator would divide by that and end the "
-                         "process: leave empty batches out")
+    if not (shape[layout.index("N")] and shape[layout.index("T")]):
+        raise ValueError(f"data of shape {shape} ({layout}) has no rows or no steps, for which MXNet's RNN operator "
+                         "ends the process; leave empty batches out")
