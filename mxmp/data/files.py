@@ -52,6 +52,11 @@ def decode_lines(data: bytes, name: str) -> List[str]:
     name : str
         What errors call it.
 
+    Returns
+    -------
+    list of str
+        The lines without their ends.
+
     Raises
     ------
     ValueError

@@ -12,6 +12,7 @@ from .files import read_pair
 __all__ = ["load_multi30k", "MULTI30K_URL"]
 
 MULTI30K_URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
+"""Where `load_multi30k` downloads from, if not told otherwise."""
 
 # As of multi30k/dataset at a3d2e0d26b56.
 _CHECKSUMS = {

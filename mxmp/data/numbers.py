@@ -14,6 +14,7 @@ from .corpus import Corpus, ParallelText
 __all__ = ["load_numbers", "NUMBERS_LANGUAGES"]
 
 NUMBERS_LANGUAGES = ("en", "fr", "de")
+"""The languages that `load_numbers` spells."""
 _MOST_PAIRS = 200_000
 
 _MONTHS = {

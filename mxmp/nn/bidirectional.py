@@ -23,13 +23,17 @@ class BidirectionalLSTM(HybridBlock):
         As in `LSTMLayer`.
     input_size : int, default 0
         Width C of the input; 0 takes it from the first input seen.
+    weight_initializer, dtype
+        As in `LSTMLayer`.
 
     Inputs
-        - **data**: (T, N, C).
-        - **valid_length**: (N,), the number of valid steps of each sequence.
+    ------
+    - **data**: (T, N, C) float.
+    - **valid_length**: (N,) int or float, the number of valid steps of each sequence.
 
     Outputs
-        - **out**: (T, N, 2H). Outputs in the padding are defined but mean nothing.
+    -------
+    - **out**: (T, N, 2H) float. Outputs in the padding are defined but mean nothing.
     """
 
     chunkable = False  # every output depends on the whole sequence: a pipeline must not cut it in time

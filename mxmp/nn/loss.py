@@ -18,17 +18,23 @@ class LabelSmoothedLoss(HybridBlock):
     ----------
     smoothing : float, default 0
         The weight s of the uniform part, 0 <= s < 1.
-
     dtype : str, default 'float32'
         Type of the logits.
 
     Inputs
-        - **logits**: (T, N, V), time first.
-        - **label**: (N, T), token numbers.
-        - **valid_length**: (N,), the number of valid labels of each sequence.
+    ------
+    - **logits**: (T, N, V) ``dtype``, time first.
+    - **label**: (N, T) int or float, token numbers from 0 to V - 1.
+    - **valid_length**: (N,) int or float, the number of valid labels of each sequence.
 
     Outputs
-        - **loss**: (N,), in nats.
+    -------
+    - **loss**: (N,) ``dtype``, in nats.
+
+    Raises
+    ------
+    ValueError
+        If ``smoothing`` is out of range.
     """
 
     def __init__(self, smoothing: float = 0.0, dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:

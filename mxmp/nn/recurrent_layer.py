@@ -29,11 +29,13 @@ class RecurrentLayer(StatefulBlock):
         Of the zero states.
 
     Inputs
-        - **data**: (T, N, C).
-        - **states**: None, or a list of arrays (D, N, H): hidden state and, of LSTMs, cell state; D directions.
+    ------
+    - **data**: (T, N, C) float.
+    - **states**: None, or a list of arrays (D, N, H) float: hidden state and, of LSTMs, cell state; D directions.
 
     Outputs
-        - **out**: (T, N, D H); with states given ``(out, new_states)``.
+    -------
+    - **out**: (T, N, D H) float; with states given ``(out, new_states)``.
     """
 
     def __init__(self, index: int, hidden_size: int, mode: str, directions: int, dropout: float, residual: bool,
@@ -48,17 +50,17 @@ class RecurrentLayer(StatefulBlock):
             setattr(self, name, self.params.get(f"{name[0]}{index}{name[1:]}"))
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
-        """Zero states, arrays (D, batch_size, H); ``kwargs`` go to ``func`` (``ctx``, for example)."""
+        """Returns zero states, arrays (D, batch_size, H) float; ``kwargs`` go to ``func`` (``ctx``, for example)."""
         shape = (self._dir, batch_size, self._hidden_size)
         return [func(shape=shape, dtype=self._dtype, **kwargs) for _ in range(2 if self._mode == "lstm" else 1)]
 
     def cast(self, dtype: str) -> None:
-        """Change the type of the parameters and of the zero states."""
+        """Change the type of the parameters and of the zero states to ``dtype``."""
         super().cast(dtype)
         self._dtype = dtype
 
     def infer_shape(self, data: Any, *args: Any) -> None:
-        """Take the width of the input from the first one that is seen."""
+        """Take the width of the input from the first ``data`` that is seen; the other ``args`` tell nothing."""
         for name in self._names:
             if "i2h_weight" in name:
                 parameter = getattr(self, name)

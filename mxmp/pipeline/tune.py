@@ -38,7 +38,7 @@ class Choice:
 
     @property
     def seconds(self) -> float:
-        """Of a step."""
+        """Length of the step, in seconds."""
         return self.simulation.seconds
 
 
@@ -76,6 +76,8 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
 
     Raises
     ------
+    ValueError
+        If there are fewer layers than contexts, or ``costs`` does not know a way to cut the batch.
     Misfit
         If nothing fits; a ValueError that says what the tightest needs, and what would fit.
     """

@@ -30,8 +30,19 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
         Which of the run's two checkpoints.
     step : int
         Steps trained so far.
+    pipe : Pipeline
+        Its parameters are written to ``model.params``.
+    trainer : Trainer
+        Its states are written to ``optimizer.params``.
+    subwords : Subwords
+        Written beside them.
     described : dict
         What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``corpus`` (fingerprint), ``progress``.
+
+    Returns
+    -------
+    Path
+        The checkpoint's folder.
     """
     final, partial, again = run / f"{kind}-{step:08d}", run / "partial", 0
     while final.exists():  # the same step once more: beside the older one, never in its place
@@ -55,7 +66,7 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
 
 
 def find(folder: Path, *kinds: str) -> Optional[Path]:
-    """The newest checkpoint of the first kind that a run's folder has; a checkpoint's own folder is itself."""
+    """The newest checkpoint of the first of ``kinds`` that a run's ``folder`` has; a checkpoint's is itself."""
     if (folder / "checkpoint.json").is_file():
         return folder
     for kind in kinds:
@@ -66,7 +77,7 @@ def find(folder: Path, *kinds: str) -> Optional[Path]:
 
 
 def read(checkpoint: Path) -> Dict[str, Any]:
-    """What ``checkpoint.json`` holds.
+    """What the ``checkpoint.json`` of a ``checkpoint`` holds.
 
     Raises
     ------
@@ -91,7 +102,12 @@ def load_chain(checkpoint: Path, plan_for: Any) -> Any:
 
     Returns
     -------
-    chain, plan, subwords
+    Chain, Plan, Subwords
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint cannot be read, or the plan does not suit the chain.
     """
     chain = translation_chain(ModelOptions(**read(checkpoint)["model"]))
     plan: Plan = plan_for(chain)

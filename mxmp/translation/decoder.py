@@ -21,6 +21,11 @@ class StepDecoder:
         From `translation_chain`, with parameters in place.
     plan : Plan
         Where the layers live.
+
+    Attributes
+    ----------
+    context : mx.Context
+        The last one, on which tokens, states and log probabilities lie.
     """
 
     def __init__(self, chain: Any, plan: Plan) -> None:
@@ -34,7 +39,20 @@ class StepDecoder:
             layer.hybridize()
 
     def encode(self, src: mx.nd.NDArray, src_len: mx.nd.NDArray) -> List[mx.nd.NDArray]:
-        """Run the encoder and keep its output; returns the decoder's first states, each (N, H)."""
+        """Run the encoder and keep its output.
+
+        Parameters
+        ----------
+        src : NDArray
+            (N, S) int32, source ids with `EOS_ID`, padded.
+        src_len : NDArray
+            (N,) int32, their lengths.
+
+        Returns
+        -------
+        list of NDArray
+            The decoder's first states, (N, H) float32 each: of every decoder layer hidden and cell state.
+        """
         arrays: Tuple = (src, src_len, src)  # the encoder only carries its third array
         for name in self._encoder:
             arrays = self._layers[name](*self._move(arrays, name))

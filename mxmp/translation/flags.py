@@ -18,6 +18,17 @@ _FIXED = ("dataset", "src_lang", "tgt_lang", "vocab_size", "separate_vocab", "ma
 def parse_options(description: Optional[str], arguments: Optional[Sequence[str]] = None) -> Options:
     """Read flags into filled options; with ``--resume`` those of the run are the defaults.
 
+    Parameters
+    ----------
+    description : str or None
+        Of the program, for ``--help``.
+    arguments : sequence of str or None
+        The command line; by default the program's own.
+
+    Returns
+    -------
+    Options
+
     Raises
     ------
     ValueError
@@ -39,7 +50,7 @@ def parse_options(description: Optional[str], arguments: Optional[Sequence[str]]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give a parser one flag per option."""
+    """Give ``parser`` one flag per option."""
     for option in fields(Options):
         settings = dict(option.metadata)
         if isinstance(option.default, bool):
@@ -52,7 +63,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def save_options(folder: Path, options: Options) -> List[str]:
-    """Replace a run's options file at once; returns a line for every option that changed."""
+    """Write ``options`` to a run's ``folder``, at once; returns a line for every option that changed."""
     before = saved_options(folder)
     partial = folder / (FILE + ".partial")
     partial.write_text(json.dumps(options.as_dict(), indent=2) + "\n", encoding="utf-8")
@@ -62,7 +73,7 @@ def save_options(folder: Path, options: Options) -> List[str]:
 
 
 def saved_options(folder: Path) -> Dict[str, Any]:
-    """The options in a run's folder by name; none where there is no run.
+    """The options in a run's ``folder`` by name; none where there is no run.
 
     Raises
     ------

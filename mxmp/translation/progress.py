@@ -11,17 +11,37 @@ from typing import Any, Dict, List
 
 @dataclass
 class Progress:
-    """What a checkpoint remembers besides arrays; ``batch`` counts batches done in ``epoch``."""
+    """What a checkpoint remembers besides arrays.
+
+    Parameters
+    ----------
+    epoch, batch : int
+        Epochs done, and batches done of the next.
+    step : int
+        Steps done.
+    words : int
+        Source and target tokens trained on.
+    seconds : float
+        Since training began; the time between a death and a resumption is left out.
+    training_seconds : float
+        Of these, spent on steps.
+    best_bleu : float
+        On the validation text; -1 before the first validation.
+    train_loss : list of list of float
+        ``[step, loss per token]`` of each reading, in nats.
+    valid : list of list of float
+        ``[step, loss per token, BLEU]`` of each validation.
+    """
 
     epoch: int = 0
     batch: int = 0
     step: int = 0
     words: int = 0
-    seconds: float = 0.0  # since training began, time between a death and a resumption left out
-    training_seconds: float = 0.0  # of that, spent on steps
+    seconds: float = 0.0
+    training_seconds: float = 0.0
     best_bleu: float = -1.0
-    train_loss: List[List[float]] = field(default_factory=list)  # [step, loss per token]
-    valid: List[List[float]] = field(default_factory=list)  # [step, loss per token, BLEU]
+    train_loss: List[List[float]] = field(default_factory=list)
+    valid: List[List[float]] = field(default_factory=list)
 
     def as_dict(self) -> Dict[str, Any]:
         """A copy as plain values."""
@@ -29,12 +49,12 @@ class Progress:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), infinity where that is too large for a float."""
+    """The perplexity exp(loss) of a loss in nats; infinity where that is too large for a float."""
     return math.exp(loss) if loss < 700 else math.inf
 
 
 def start_log(folder: Path) -> None:
-    """Send the package's log to the terminal and to ``train.log`` in a run's folder."""
+    """Send the package's log to the terminal and to ``train.log`` in a run's ``folder``."""
     logger = logging.getLogger("mxmp")
     logger.setLevel(logging.INFO)
     for handler in list(logger.handlers):

@@ -18,7 +18,28 @@ from .quality import Quality
 
 def write_results(folder: Path, options: Options, corpus: Corpus, plan: Plan, progress: Progress, valid: Quality,
                   test: Quality) -> Dict[str, Any]:
-    """Write ``results.json`` at once, ``loss.png``, and return the former's content."""
+    """Write ``results.json``, at once, and ``loss.png``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    options : Options
+        The run's.
+    corpus : Corpus
+        What it was trained on.
+    plan : Plan
+        Where its layers lived.
+    progress : Progress
+        How it went.
+    valid, test : Quality
+        Of its best checkpoint.
+
+    Returns
+    -------
+    dict
+        The content of ``results.json``.
+    """
     results = {
         "dataset": corpus.name, "src_lang": corpus.src_lang, "tgt_lang": corpus.tgt_lang,
         "valid": valid._asdict(), "test": test._asdict(), "steps": progress.step, "epochs": progress.epoch,
@@ -35,7 +56,7 @@ def write_results(folder: Path, options: Options, corpus: Corpus, plan: Plan, pr
 
 
 def draw_curve(progress: Progress, path: Path) -> None:
-    """Loss and validation BLEU over the steps, as a picture."""
+    """Draw loss and validation BLEU over the steps of ``progress`` to ``path``."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()

@@ -42,6 +42,19 @@ class Training:
         Where the layers live.
     folder : Path
         The run's folder.
+
+    Attributes
+    ----------
+    options : Options
+        As given, with what ``--plan auto`` chose.
+    plan : Plan
+        Where the layers live.
+    pipe : Pipeline
+        The model.
+    trainer : Trainer
+        Its optimizer.
+    progress : Progress
+        How far the run is.
     """
 
     def __init__(self, options: Options, prepared: Prepared, contexts: List[mx.Context], folder: Path) -> None:
@@ -99,7 +112,18 @@ class Training:
         _log.info("resumed %s at step %d", found, self.progress.step)
 
     def run(self) -> Dict[str, Any]:
-        """Train to the end, score the best checkpoint on the test text, and write ``results.json``."""
+        """Train to the end, score the best checkpoint on the test text, and write ``results.json``.
+
+        Returns
+        -------
+        dict
+            The content of ``results.json``.
+
+        Raises
+        ------
+        RuntimeError
+            If the loss or the gradients' norm is not finite.
+        """
         with logging_redirect_tqdm([logging.getLogger("mxmp")]):
             self._clock = time.perf_counter()
             while self.progress.epoch < (self.options.epochs or 0):
