@@ -14,7 +14,6 @@ from mxnet.gluon import Block
 import mxmp
 
 GLUONS = {"prefix", "params"}  # of every Block, which Gluon documents
-IN_THE_CLASS = {"hybrid_forward", "forward"}  # what a block takes and returns: its Inputs and Outputs
 STATING = ("A ", "An ", "The ", "How ", "What ", "Where ", "Whether ", "Each ", "Every ", "All ")
 
 
@@ -42,8 +41,14 @@ def public_objects():
                 name = f"{value.__module__}.{value.__qualname__}"
                 yield name, value
                 for member, code in vars(value).items() if inspect.isclass(value) else ():
-                    if not member.startswith("_") and member not in IN_THE_CLASS and function_of(code):
+                    if function_of(code) and is_public(member, value):
                         yield f"{name}.{member}", code
+
+
+def is_public(member, owner):
+    """Whether people call it; what a block takes and returns is said in the class."""
+    in_the_class = {"hybrid_forward", "forward", "__call__"} if issubclass(owner, Block) else set()
+    return (member == "__call__" or not member.startswith("_")) and member not in in_the_class
 
 
 def function_of(value):
@@ -179,3 +184,15 @@ def documented_values(module):
                 targets = getattr(node, "targets", [getattr(node, "target", None)])
                 found.update(target.id for target in targets if isinstance(target, ast.Name))
     return found
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_parameters_documented_together_have_one_default(name):
+    """The API page shows the first one's beside all of them, and its type if none is given."""
+    function = function_of(OBJECTS[name])
+    known = inspect.signature(function).parameters if function else {}
+    for line in sections(OBJECTS[name]).get("Parameters", "").splitlines():
+        if re.match(r"\S.*,", line.split(" :")[0]):
+            assert " : " in line
+            defaults = [known[n.strip()].default for n in line.split(" :")[0].split(",")]
+            assert all(value == defaults[0] for value in defaults), line

@@ -20,10 +20,18 @@ class Options:
         Of CPU contexts.
     batch_sizes : tuple of int
         Rows of each batch to measure with.
-    num_layers, hidden_size, seq_len, num_microbatches, num_chunks : int
-        As of `Workload`.
-    repeats, warmup_steps : int
-        Rounds that count, and steps before the first of them.
+    num_layers : int
+        LSTM layers.
+    hidden_size : int
+        Their width.
+    seq_len : int
+        Time steps of a batch.
+    num_microbatches, num_chunks : int
+        Parts of the batch and of its steps, for variants that cut it so.
+    repeats : int
+        Rounds of measurements.
+    warmup_steps : int
+        Steps before the first of them.
     matmul_size : int
         Rows and columns of the matrix products that tell the peak.
     variants : tuple of str or None

@@ -37,8 +37,10 @@ def load_multi30k(src_lang: str = "de", tgt_lang: str = "en",
 
     Parameters
     ----------
-    src_lang, tgt_lang : str
-        ``'de'`` and ``'en'``, either way round.
+    src_lang : str, default "de"
+        ``'de'`` or ``'en'``.
+    tgt_lang : str, default "en"
+        The other one.
     data_dir : str or path, optional
         Folder with the files ``{train,val,test_2016_flickr}.{en,de}.gz``, read as they are.
     cache_dir : str or path, optional

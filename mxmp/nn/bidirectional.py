@@ -23,8 +23,10 @@ class BidirectionalLSTM(HybridBlock):
         As in `LSTMLayer`.
     input_size : int, default 0
         Width C of the input; 0 takes it from the first input seen.
-    weight_initializer, dtype
+    weight_initializer : Initializer or None
         As in `LSTMLayer`.
+    dtype : str, default 'float32'
+        Type of the parameters and the output.
 
     Inputs
     ------

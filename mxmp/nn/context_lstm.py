@@ -18,8 +18,16 @@ class ContextLSTM(StatefulBlock):
 
     Parameters
     ----------
-    hidden_size, dropout, input_size, weight_initializer, dtype
-        As in `LSTMLayer`; ``input_size`` counts data and context together.
+    hidden_size : int
+        Width H of the state and of the output.
+    dropout : float, default 0
+        As in `LSTMLayer`.
+    input_size : int, default 0
+        Width 2 C of data and context together; 0 takes it from the first input seen.
+    weight_initializer : Initializer or None
+        As in `LSTMLayer`.
+    dtype : str, default 'float32'
+        Type of the parameter, the states and the output.
 
     Inputs
     ------

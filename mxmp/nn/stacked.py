@@ -44,7 +44,9 @@ class StackedLSTM(_RNNLayer):
         Width C of the input; 0 takes it from the first one seen.
     residual_from : int or None
         The first layer (counted from 0, at least 1) whose input is added to its output; None for no residuals.
-    i2h_weight_initializer, h2h_weight_initializer, i2h_bias_initializer, h2h_bias_initializer
+    i2h_weight_initializer, h2h_weight_initializer : Initializer, str or None
+        As of ``gluon.rnn.LSTM``.
+    i2h_bias_initializer, h2h_bias_initializer : Initializer or str, default 'zeros'
         As of ``gluon.rnn.LSTM``.
     dtype : str, default 'float32'
         Type of parameters and states.

@@ -30,7 +30,8 @@ class Pipeline:
     A batch is cut into micro-batches and, if asked for, time chunks, and every stage works on another one at the same
     time. Each stage is issued from a thread of its own: on CPU contexts MXNet's fused RNN operator locks a resource
     that the issuing thread owns, so that two stages issued from one thread never overlap. Threads exchange handles
-    of arrays that are still being computed; nothing in a step waits for a device.
+    of arrays that are still being computed; nothing in a step waits for a device. Every argument but ``loss`` is an
+    attribute, too.
 
     Parameters
     ----------
@@ -51,11 +52,6 @@ class Pipeline:
     layout : str, default "NTC"
         Axes of the chain's inputs and outputs: "NTC" (batch first) or "TNC" (time first). Arrays with one axis have
         the batch there.
-
-    Attributes
-    ----------
-    chain, plan, num_microbatches, num_chunks, schedule, layout
-        As given; ``chain`` is a Chain where a sequence was given.
 
     Notes
     -----
@@ -200,8 +196,12 @@ class Pipeline:
 
         Parameters
         ----------
-        data, label, states
-            As of `forward_backward`.
+        data : NDArray or sequence of NDArray
+            The chain's inputs.
+        label : NDArray, sequence of NDArray or None
+            What the loss takes after the chain's outputs; None for no loss.
+        states : list of list of NDArray or None
+            What `begin_state` or the call before gave.
 
         Returns
         -------

@@ -101,7 +101,9 @@ class Timeline:
 
     @property
     def spans(self) -> List[Span]:
-        """The recorded units by their start; waits until all of them have ended. Those that failed are left out.
+        """The recorded units, as (unit, start, end) in seconds, by their start; those that failed are left out.
+
+        It waits until all of them have ended.
 
         Raises
         ------

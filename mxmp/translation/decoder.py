@@ -64,7 +64,20 @@ class StepDecoder:
         return states
 
     def __call__(self, tokens: mx.nd.NDArray, states: Sequence[Any]) -> Tuple[mx.nd.NDArray, List[mx.nd.NDArray]]:
-        """Log probabilities (sentences x beams, V) of the next token, and the new states."""
+        """Take one step.
+
+        Parameters
+        ----------
+        tokens : NDArray
+            (sentences x beams,) int32, the latest of each translation.
+        states : sequence of NDArray
+            From `encode` or the step before.
+
+        Returns
+        -------
+        NDArray, list of NDArray
+            Log probabilities of the next token, (sentences x beams, V) float32, in nats, and the new states.
+        """
         hidden = self._call("target_embedding", tokens.expand_dims(1))  # (1, B, E)
         new_states: List[mx.nd.NDArray] = []
         context: List[mx.nd.NDArray] = []
