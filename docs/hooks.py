@@ -83,7 +83,7 @@ def on_files(files, config):
 
 def on_page_markdown(markdown, page, config, files):
     """Call a page by its name where the text, written for the repository, has its path."""
-    return re.sub(r"\[docs/(\w+)\.md\]", lambda found: f"[{found.group(1).capitalize()}]", markdown)
+    return re.sub(r"\[docs/(\w+)\.md\]", lambda found: f"[{found.group(1).capitalize().replace('_', ' ')}]", markdown)
 
 
 def on_page_content(html, page, config, files):

@@ -187,6 +187,14 @@ def documented_values(module):
 
 
 @pytest.mark.parametrize("name", OBJECTS)
+def test_it_is_written_for_markdown(name):
+    """What the site would show badly: two colons before a literal block, values in the place of a type (the first would
+    become the default), and Gluon's Inputs and Outputs without their underlines."""
+    faults = r"::$|^ *\w+ : \{|:\w+:`|^(Inputs|Outputs):?\n(?!-)"
+    assert not re.search(faults, inspect.getdoc(OBJECTS[name]), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", OBJECTS)
 def test_parameters_documented_together_have_one_default(name):
     """The API page shows the first one's beside all of them, and its type if none is given."""
     function = function_of(OBJECTS[name])

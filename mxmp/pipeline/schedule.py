@@ -31,7 +31,7 @@ Schedule = List[List[Unit]]
 def fill_drain(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Schedule:
     """All forward units, then all backward units in reverse: GPipe (Huang et al. 2019, section 2.3).
 
-    Diagram for 3 stages, 4 micro-batches::
+    Diagram for 3 stages, 4 micro-batches:
 
         stage 0  F0 F1 F2 F3 .  .  .  .  B3 B2 B1 B0
         stage 1  .  F0 F1 F2 F3 .  .  B3 B2 B1 B0 .
@@ -65,7 +65,7 @@ def fill_drain(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> S
 def one_f_one_b(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Schedule:
     """Backward units as early as they can be: 1F1B with a flush (Narayanan et al. 2021, PipeDream-2BW, section 3.2).
 
-    Diagram for 3 stages, 4 micro-batches::
+    Diagram for 3 stages, 4 micro-batches:
 
         stage 0  F0 F1 F2 .  .  B0 F3 B1 .  B2 .  B3
         stage 1  .  F0 F1 .  B0 F2 B1 F3 B2 .  B3 .
@@ -93,7 +93,7 @@ def wavefront(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Sc
 
     Diagram for 3 stages, 1 micro-batch, 4 chunks, whose dependencies run along the time axis within a stage and from
     stage to stage (Appleyard et al. 2016, "Optimizing Performance of Recurrent Neural Networks on GPUs", run the
-    layers of a stack in this way)::
+    layers of a stack in this way):
 
         stage 0  F0.0 F0.1 F0.2 F0.3 .    .    .    .    B0.3 B0.2 B0.1 B0.0
         stage 1  .    F0.0 F0.1 F0.2 F0.3 .    .    B0.3 B0.2 B0.1 B0.0 .

@@ -26,8 +26,8 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, subw
     ----------
     run : Path
         The run's folder.
-    kind : {'latest', 'best'}
-        Which of the run's two checkpoints.
+    kind : str
+        Which of the run's two checkpoints, "latest" or "best".
     step : int
         Steps trained so far.
     pipe : Pipeline

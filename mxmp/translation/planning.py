@@ -24,8 +24,8 @@ class Request:
 
     Parameters
     ----------
-    model : {'translation', 'language_model'}
-        What to plan for.
+    model : str
+        What to plan for, "translation" or "language_model".
     encoder_layers, decoder_layers, num_layers, vocab_size, embed_size, hidden_size : int
         Its sizes.
     batch_size, seq_len : int
