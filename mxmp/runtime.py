@@ -1,6 +1,6 @@
 """What has to be set before MXNet loads: threads per context and the allocator.
 
-This module imports nothing of MXNet, so a program can do, as its first lines::
+This module imports nothing of MXNet, so a program can do, as its first lines:
 
     from mxmp import runtime
     runtime.configure(threads_per_context=1)

@@ -19,7 +19,13 @@ def sources(*parts):
 
 
 def nodes(path):
-    return ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8")))
+    """All nodes of a file but those of `if TYPE_CHECKING:`, which never run."""
+    waiting = [ast.parse((PACKAGE / path).read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"):
+            yield node
+            waiting.extend(ast.iter_child_nodes(node))
 
 
 def imported_parts(path):

@@ -226,5 +226,5 @@ def test_quickstart_runs_the_main_job(clone):
 
 def test_test_script_runs_all_checks(clone):
     ok(clone.run("-k", "lstm", script="test.sh"))
-    checks = ["-m ruff check .", "-m mypy", "-m pytest -k lstm"]
-    assert clone.calls() == [VENV, PIP, CPU.replace("cpu", "cpu,test"), *checks]
+    checks = ["-m ruff check .", "-m mypy", "-m mkdocs build --strict --quiet", "-m pytest -k lstm"]
+    assert clone.calls() == [VENV, PIP, CPU.replace("cpu", "cpu,test,docs"), *checks]

@@ -12,6 +12,33 @@ from .workload import Workload
 class Options:
     """What to measure, on what.
 
+    Parameters
+    ----------
+    contexts : str
+        As `mxmp.parse_contexts` takes it.
+    threads_per_context : int
+        Of CPU contexts.
+    batch_sizes : tuple of int
+        Rows of each batch to measure with.
+    num_layers : int
+        LSTM layers.
+    hidden_size : int
+        Their width.
+    seq_len : int
+        Time steps of a batch.
+    num_microbatches, num_chunks : int
+        Parts of the batch and of its steps, for variants that cut it so.
+    repeats : int
+        Rounds of measurements.
+    warmup_steps : int
+        Steps before the first of them.
+    matmul_size : int
+        Rows and columns of the matrix products that tell the peak.
+    variants : tuple of str or None
+        Names from `VARIANTS`, or "memory"; None is all variants.
+    torch_python : str or None
+        A Python that has PyTorch, for its variants.
+
     Raises
     ------
     ValueError
@@ -48,6 +75,6 @@ class Options:
         return select(self.variants)
 
     def workload(self, batch_size: int, num_microbatches: int) -> Workload:
-        """The step for a batch of this size."""
+        """The step for a batch of ``batch_size`` rows, cut into ``num_microbatches``."""
         return Workload(batch_size, self.seq_len, self.num_layers, self.hidden_size, num_microbatches,
                         self.num_chunks)

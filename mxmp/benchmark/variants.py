@@ -60,6 +60,7 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("torch_gpipe", "pipeline", "all", "torch_1_microbatches", "gpipe", microbatches=True),
     Variant("torch_1f1b", "pipeline", "all", "torch_1_microbatches", "1f1b", microbatches=True),
 ]}
+"""All variants of the step by name, in the table's order; dict of str to Variant."""
 
 
 def select(names: Optional[Sequence[str]]) -> List[str]:

@@ -18,15 +18,32 @@ class Batch(NamedTuple):
 
     Every array is new, so a batch may be given to a recorded graph as it is. The two counts are Python
     numbers known without waiting for any array.
+
+    Attributes
+    ----------
+    src : NDArray
+        (N, S) source ids, each sentence ending with `EOS_ID`, then `PAD_ID`.
+    src_len : NDArray
+        (N,) lengths with the `EOS_ID`.
+    tgt_in : NDArray
+        (N, T) what the decoder reads: `BOS_ID` and the target ids.
+    tgt_out : NDArray
+        (N, T) what it is to say: the target ids and `EOS_ID`.
+    tgt_len : NDArray
+        (N,) lengths of either.
+    num_tokens : int
+        Target positions without padding.
+    num_words : int
+        Source and target positions without padding.
     """
 
-    src: mx.nd.NDArray      # (N, S) source ids, each sentence ending with EOS_ID, then PAD_ID
-    src_len: mx.nd.NDArray  # (N,)   lengths with the EOS_ID
-    tgt_in: mx.nd.NDArray   # (N, T) what the decoder reads: BOS_ID and the target ids
-    tgt_out: mx.nd.NDArray  # (N, T) what it is to say: the target ids and EOS_ID
-    tgt_len: mx.nd.NDArray  # (N,)   lengths of either
-    num_tokens: int         # target positions without padding
-    num_words: int          # source and target positions without padding
+    src: mx.nd.NDArray
+    src_len: mx.nd.NDArray
+    tgt_in: mx.nd.NDArray
+    tgt_out: mx.nd.NDArray
+    tgt_len: mx.nd.NDArray
+    num_tokens: int
+    num_words: int
 
 
 class BatchLoader:

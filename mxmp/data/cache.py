@@ -23,7 +23,8 @@ _FORMAT = 1
 _SPLITS = ("train", "valid", "test")
 _log = logging.getLogger(__name__)
 
-Pairs = List[Tuple[List[int], List[int]]]  # source and target ids, without begin or end marks
+Pairs = List[Tuple[List[int], List[int]]]
+"""Source and target ids of each pair, without begin or end marks."""
 
 
 @dataclass

@@ -62,7 +62,7 @@ class Corpus:
 
 
 def fingerprint(corpus: Corpus) -> str:
-    """Hexadecimal hash over all text of a corpus, 32 digits."""
+    """The SHA-256 hash over all text of ``corpus``, its first 32 hexadecimal digits."""
     digest = hashlib.sha256()
     for text in (corpus.train, corpus.valid, corpus.test):
         digest.update(json.dumps([text.src, text.tgt]).encode())  # JSON, so that no two texts give the same bytes

@@ -52,6 +52,11 @@ def decode_lines(data: bytes, name: str) -> List[str]:
     name : str
         What errors call it.
 
+    Returns
+    -------
+    list of str
+        The lines without their ends.
+
     Raises
     ------
     ValueError
@@ -118,8 +123,10 @@ def load_files(train_src: PathLike, train_tgt: PathLike, valid_src: PathLike, va
     ----------
     train_src, train_tgt, valid_src, valid_tgt, test_src, test_tgt : str or path
         The files of the three splits.
-    src_lang, tgt_lang : str
-        Names of the languages, for logs only.
+    src_lang : str, default "src"
+        Name of the source language, for logs only.
+    tgt_lang : str, default "tgt"
+        Name of the target language.
 
     Returns
     -------

@@ -12,6 +12,7 @@ from .files import read_pair
 __all__ = ["load_multi30k", "MULTI30K_URL"]
 
 MULTI30K_URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
+"""Where `load_multi30k` downloads from, if not told otherwise."""
 
 # As of multi30k/dataset at a3d2e0d26b56.
 _CHECKSUMS = {
@@ -36,8 +37,10 @@ def load_multi30k(src_lang: str = "de", tgt_lang: str = "en",
 
     Parameters
     ----------
-    src_lang, tgt_lang : str
-        ``'de'`` and ``'en'``, either way round.
+    src_lang : str, default "de"
+        ``'de'`` or ``'en'``.
+    tgt_lang : str, default "en"
+        The other one.
     data_dir : str or path, optional
         Folder with the files ``{train,val,test_2016_flickr}.{en,de}.gz``, read as they are.
     cache_dir : str or path, optional

@@ -14,6 +14,7 @@ from .corpus import Corpus, ParallelText
 __all__ = ["load_numbers", "NUMBERS_LANGUAGES"]
 
 NUMBERS_LANGUAGES = ("en", "fr", "de")
+"""The languages that `load_numbers` spells."""
 _MOST_PAIRS = 200_000
 
 _MONTHS = {
@@ -42,10 +43,14 @@ def load_numbers(src_lang: str = "en", tgt_lang: str = "fr", num_train: int = 20
 
     Parameters
     ----------
-    src_lang, tgt_lang : str
-        Two of `NUMBERS_LANGUAGES`.
-    num_train, num_valid, num_test : int
-        Pairs in each split; the validation and test pairs do not depend on `num_train`.
+    src_lang : str, default "en"
+        One of `NUMBERS_LANGUAGES`.
+    tgt_lang : str, default "fr"
+        Another one.
+    num_train : int
+        Pairs to train on.
+    num_valid, num_test : int
+        Pairs in each of the other splits, which do not depend on `num_train`.
     seed : int
         Chooses the phrases.
 

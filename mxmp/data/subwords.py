@@ -15,7 +15,14 @@ from .corpus import ParallelText
 
 __all__ = ["Subwords", "PAD_ID", "UNK_ID", "BOS_ID", "EOS_ID"]
 
-PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+PAD_ID = 0
+"""What fills a batch's shorter sentences."""
+UNK_ID = 1
+"""A character that the subword model does not know."""
+BOS_ID = 2
+"""The mark before a sentence."""
+EOS_ID = 3
+"""The mark after a sentence."""
 
 _JOINT_FILE, _SRC_FILE, _TGT_FILE = "subwords.model", "subwords.src.model", "subwords.tgt.model"
 _log = logging.getLogger(__name__)
@@ -130,7 +137,7 @@ class Subwords:
         return self._tgt.decode(pieces)
 
     def save(self, folder: Union[str, os.PathLike[str]]) -> None:
-        """Write ``subwords.model``, or ``subwords.src.model`` and ``subwords.tgt.model``, into a folder."""
+        """Write ``subwords.model``, or ``subwords.src.model`` and ``subwords.tgt.model``, into ``folder``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         names = [_JOINT_FILE] if self.joint else [_SRC_FILE, _TGT_FILE]
@@ -139,7 +146,7 @@ class Subwords:
 
     @classmethod
     def load(cls, folder: Union[str, os.PathLike[str]]) -> Subwords:
-        """Read what `save` wrote.
+        """Returns the subwords that `save` wrote into ``folder``.
 
         Raises
         ------

@@ -1,4 +1,9 @@
-"""HybridBlocks for recurrent networks that are spread over several contexts."""
+"""HybridBlocks for recurrent networks that are spread over several contexts.
+
+In the shapes of inputs and outputs N is the number of sequences, T and S are numbers of steps, C, D, E and H are widths
+and V is a vocabulary's size. *float* is the type of the block's parameters: float32, unless ``dtype`` or ``cast``
+says otherwise. As all Gluon's blocks, they take ``prefix`` and ``params``, too.
+"""
 from .attention import MaskedAttention
 from .bidirectional import BidirectionalLSTM
 from .chain import Chain

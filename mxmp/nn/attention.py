@@ -23,12 +23,14 @@ class MaskedAttention(MovingBlock):
         Width C of the queries; 0 takes it from the first input seen.
 
     Inputs
-        - **query**: (T, N, C).
-        - **memory**: (S, N, D).
-        - **valid_length**: (N,), the number of valid steps of each memory, at least 1.
+    ------
+    - **query**: (T, N, C) float.
+    - **memory**: (S, N, D) float.
+    - **valid_length**: (N,) int or float, the number of valid steps of each memory, at least 1.
 
     Outputs
-        - **context**: (T, N, D).
+    -------
+    - **context**: (T, N, D) float.
     """
 
     chunkable = False  # every output depends on the whole memory: a pipeline must not cut it in time

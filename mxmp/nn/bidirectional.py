@@ -22,13 +22,19 @@ class BidirectionalLSTM(MovingBlock):
         As in `LSTMLayer`.
     input_size : int, default 0
         Width C of the input; 0 takes it from the first input seen.
+    weight_initializer : Initializer or None
+        As in `LSTMLayer`.
+    dtype : str, default 'float32'
+        Type of the parameters and the output.
 
     Inputs
-        - **data**: (T, N, C).
-        - **valid_length**: (N,), the number of valid steps of each sequence.
+    ------
+    - **data**: (T, N, C) float.
+    - **valid_length**: (N,) int or float, the number of valid steps of each sequence.
 
     Outputs
-        - **out**: (T, N, 2H). Outputs in the padding are defined but mean nothing.
+    -------
+    - **out**: (T, N, 2H) float. Outputs in the padding are defined but mean nothing.
     """
 
     chunkable = False  # every output depends on the whole sequence: a pipeline must not cut it in time

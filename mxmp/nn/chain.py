@@ -24,7 +24,20 @@ class Chain(gluon_nn.Sequential):
     """
 
     def add_named(self, name: str, block: Block) -> None:
-        """Add a layer at the end; the name is its place in parameter files, plans and logs."""
+        """Add a layer at the end.
+
+        Parameters
+        ----------
+        name : str
+            The layer's in parameter files, plans and logs.
+        block : Block
+            Takes the arrays that the layer before it returns.
+
+        Raises
+        ------
+        ValueError
+            If another layer has the name.
+        """
         if name in self._children:
             raise ValueError(f"the chain has a layer {name!r} already; give every layer a name of its own")
         self.register_child(block, name)
@@ -55,7 +68,7 @@ class Chain(gluon_nn.Sequential):
 
     @property
     def layers(self) -> dict:
-        """The layers by name, in order."""
+        """The layers by name, in order; dict of str to Block."""
         return dict(self._children)
 
     def forward(self, *arrays: Any) -> Any:

@@ -18,16 +18,26 @@ class ContextLSTM(StatefulBlock):
 
     Parameters
     ----------
-    hidden_size, dropout, input_size, weight_initializer, dtype
-        As in `LSTMLayer`; ``input_size`` counts data and context together.
+    hidden_size : int
+        Width H of the state and of the output.
+    dropout : float, default 0
+        As in `LSTMLayer`.
+    input_size : int, default 0
+        Width 2 C of data and context together; 0 takes it from the first input seen.
+    weight_initializer : Initializer or None
+        As in `LSTMLayer`.
+    dtype : str, default 'float32'
+        Type of the parameter, the states and the output.
 
     Inputs
-        - **data**: (T, N, C).
-        - **context**: (T, N, C).
-        - **states**: None, or a list of two arrays (1, N, H).
+    ------
+    - **data**: (T, N, C) float.
+    - **context**: (T, N, C) float.
+    - **states**: None, or a list of two arrays (1, N, H) float: hidden and cell state.
 
     Outputs
-        - as `LSTMLayer`.
+    -------
+    - **out**: (T, N, H) float; with states given ``(out, [hidden, cell])``, each state (1, N, H).
     """
 
     def __init__(self, hidden_size: int, dropout: float = 0.0, input_size: int = 0, weight_initializer: Any = None,
@@ -37,7 +47,7 @@ class ContextLSTM(StatefulBlock):
             self.lstm = LSTMLayer(hidden_size, dropout, input_size, weight_initializer, dtype)
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
-        """Zero states of the LSTM inside."""
+        """The zero states of the LSTM inside; ``batch_size``, ``func`` and ``kwargs`` are handed to it."""
         return self.lstm.begin_state(batch_size, func, **kwargs)
 
     def hybrid_forward(self, F: Any, data: Any, context: Any, states: Any) -> Any:

@@ -28,10 +28,12 @@ class SequenceEmbedding(MovingBlock):
         and `mxmp.Trainer` adds up their gradients.
 
     Inputs
-        - **tokens**: (N, T), int32.
+    ------
+    - **tokens**: (N, T) int or float, token numbers from 0 to V - 1.
 
     Outputs
-        - **out**: (T, N, E).
+    -------
+    - **out**: (T, N, E) float.
     """
 
     def __init__(self, vocab_size: int, embed_size: int, dropout: float = 0.0,

@@ -26,13 +26,15 @@ class LabelSmoothedLoss(MovingBlock):
         'TNC' or 'NTC', of the logits.
 
     Inputs
-        - **logits**: (T, N, V) or (N, T, V).
-        - **label**: (N, T), token numbers.
-        - **valid_length**: (N,), the number of valid labels of each sequence; None if all are. A hybridized loss
-          keeps to the one or the other.
+    ------
+    - **logits**: (T, N, V) or (N, T, V) ``dtype``.
+    - **label**: (N, T) int or float, token numbers from 0 to V - 1.
+    - **valid_length**: (N,) int or float, the number of valid labels of each sequence; None if all are. A hybridized
+      loss keeps to the one or the other.
 
     Outputs
-        - **loss**: (N,), in nats.
+    -------
+    - **loss**: (N,) ``dtype``, in nats.
 
     Raises
     ------

@@ -33,14 +33,21 @@ class LSTMLayer(StatefulBlock):
         For the weight matrices; None is Uniform(1/sqrt(H)). Biases begin at 0, the forget gate's too: a state
         that forgets sooner tells tokens apart, and an attention over it learns faster.
     dtype : str, default 'float32'
-        Type of the parameter.
+        Type of the parameter, the states and the output.
 
     Inputs
-        - **data**: (T, N, C), time first.
-        - **states**: None, or a list of two arrays (1, N, H): hidden and cell state.
+    ------
+    - **data**: (T, N, C) float, time first.
+    - **states**: None, or a list of two arrays (1, N, H) float: hidden and cell state.
 
     Outputs
-        - **out**: (T, N, H); with states given ``(out, [hidden, cell])``, each state (1, N, H).
+    -------
+    - **out**: (T, N, H) float; with states given ``(out, [hidden, cell])``, each state (1, N, H).
+
+    Raises
+    ------
+    ValueError
+        If ``hidden_size`` is below 1.
 
     Examples
     --------
@@ -69,11 +76,11 @@ class LSTMLayer(StatefulBlock):
         return 4 * self._hidden_size * (input_size + self._hidden_size + 2) if input_size else 0
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
-        """Zero states, two arrays (1, batch_size, H); ``kwargs`` go to ``func`` (``ctx``, for example)."""
+        """Returns zero states, two arrays (1, batch_size, H) float; ``kwargs``, such as ``ctx``, go to ``func``."""
         return [func(shape=(1, batch_size, self._hidden_size), dtype=self._dtype, **kwargs) for _ in range(2)]
 
     def cast(self, dtype: str) -> None:
-        """Change the type of the parameter and of the zero states."""
+        """Change the type of the parameter and of the zero states to ``dtype``."""
         super().cast(dtype)
         self._dtype = dtype
 

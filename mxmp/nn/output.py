@@ -23,11 +23,13 @@ class AttentionalOutput(MovingBlock):
         Width of top and context together; 0 takes it from the first input seen.
 
     Inputs
-        - **top**: (T, N, C).
-        - **context**: (T, N, C).
+    ------
+    - **top**: (T, N, C) float.
+    - **context**: (T, N, C) float.
 
     Outputs
-        - **out**: (T, N, E).
+    -------
+    - **out**: (T, N, E) float.
     """
 
     def __init__(self, units: int, dropout: float = 0.0, in_units: int = 0, prefix: Any = None,
@@ -57,10 +59,12 @@ class Projection(MovingBlock):
         Language Models").
 
     Inputs
-        - **data**: (T, N, E).
+    ------
+    - **data**: (T, N, E) float.
 
     Outputs
-        - **logits**: (T, N, V), not normalised.
+    -------
+    - **logits**: (T, N, V) float, not normalised.
     """
 
     def __init__(self, vocab_size: int, in_units: int, shared: Optional[SequenceEmbedding] = None,

@@ -33,11 +33,13 @@ class RecurrentLayer(StatefulBlock):
         Type of parameters and states.
 
     Inputs
-        - **data**: (T, N, C).
-        - **states**: None, or a list of arrays (D, N, H): hidden state and, of LSTMs, cell state; D directions.
+    ------
+    - **data**: (T, N, C) float.
+    - **states**: None, or a list of arrays (D, N, H) float: hidden state and, of LSTMs, cell state; D directions.
 
     Outputs
-        - **out**: (T, N, D H); with states given ``(out, new_states)``.
+    -------
+    - **out**: (T, N, D H) float; with states given ``(out, new_states)``.
     """
 
     def __init__(self, index: int, hidden_size: int, mode: str = "lstm", directions: int = 1, dropout: float = 0.0,
@@ -60,18 +62,18 @@ class RecurrentLayer(StatefulBlock):
         return self.params.get(name, shape=shape, dtype=self._dtype, allow_deferred_init=True)
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
-        """Zero states, arrays (D, batch_size, H); ``kwargs`` go to ``func`` (``ctx``, for example)."""
+        """Returns zero states, arrays (D, batch_size, H) float; ``kwargs`` go to ``func`` (``ctx``, for example)."""
         shape = (self._dir, batch_size, self._hidden_size)
         states = [func(shape=shape, dtype=self._dtype, **kwargs) for _ in range(2 if self._mode == "lstm" else 1)]
         return [state.as_np_ndarray() for state in states] if is_np_array() else states
 
     def cast(self, dtype: str) -> None:
-        """Change the type of the parameters and of the zero states."""
+        """Change the type of the parameters and of the zero states to ``dtype``."""
         super().cast(dtype)
         self._dtype = dtype
 
     def infer_shape(self, data: Any, *args: Any) -> None:
-        """Take the width of the input from the first one that is seen."""
+        """Take the width of the input from the first ``data`` that is seen; the other ``args`` tell nothing."""
         for name in self._names:
             if "i2h_weight" in name:
                 parameter = getattr(self, name)

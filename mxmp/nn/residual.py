@@ -17,12 +17,14 @@ class Residual(StatefulBlock):
         Its first input and its output have one shape. Other inputs and the states go through as they are.
 
     Inputs
-        - **data**: (T, N, C), the array that is added.
-        - **args**: the block's other inputs.
-        - **states**: None, or the block's list of states.
+    ------
+    - **data**: (T, N, C) float, the array that is added.
+    - **args**: the block's other inputs.
+    - **states**: None, or the block's list of states.
 
     Outputs
-        - **out**: ``data + block(data, *args)``, (T, N, C); with states given ``(out, new_states)``.
+    -------
+    - **out**: ``data + block(data, *args)``, (T, N, C) float; with states given ``(out, new_states)``.
     """
 
     def __init__(self, block: StatefulBlock, prefix: Any = None, params: Any = None) -> None:
@@ -30,7 +32,7 @@ class Residual(StatefulBlock):
         self.block = block
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
-        """Zero states of the block inside."""
+        """The zero states of the block inside; ``batch_size``, ``func`` and ``kwargs`` are handed to it."""
         return self.block.begin_state(batch_size, func, **kwargs)
 
     def hybrid_forward(self, F: Any, data: Any, *args: Any) -> Any:

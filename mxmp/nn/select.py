@@ -13,6 +13,9 @@ class Select(Block):
     which, and which of the others later layers still need. It is a plain Block, so that arrays that are only
     carried are not copied; the block inside is hybridized.
 
+    Around a recurrent block it is recurrent too: given a list of states as its last input, it returns
+    ``(outputs, new_states)``.
+
     Parameters
     ----------
     block : Block
@@ -22,8 +25,13 @@ class Select(Block):
     keep : sequence of int, default ()
         Positions of the arrays that are handed on after the block's result.
 
-    Around a recurrent block it is recurrent too: given a list of states as its last input, it returns
-    ``(outputs, new_states)``.
+    Inputs
+    ------
+    - **arrays**: all that the layer before it in the chain returns; a ValueError says if they are too few.
+
+    Outputs
+    -------
+    - **outputs**: a tuple, the block's result or results and the arrays at ``keep``.
 
     Examples
     --------
@@ -39,7 +47,7 @@ class Select(Block):
 
     @property
     def begin_state(self) -> Callable:
-        """That of a recurrent block inside; with others there is none."""
+        """The method of a recurrent block inside; an AttributeError with others, which have none."""
         return self.block.begin_state
 
     def forward(self, *arrays: Any) -> Tuple:

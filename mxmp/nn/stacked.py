@@ -46,7 +46,9 @@ class StackedLSTM(_RNNLayer):
         Width C of the input; 0 takes it from the first one seen.
     residual_from : int or None
         The first layer (counted from 0, at least 1) whose input is added to its output; None for no residuals.
-    i2h_weight_initializer, h2h_weight_initializer, i2h_bias_initializer, h2h_bias_initializer
+    i2h_weight_initializer, h2h_weight_initializer : Initializer, str or None
+        As of ``gluon.rnn.LSTM``.
+    i2h_bias_initializer, h2h_bias_initializer : Initializer or str, default 'zeros'
         As of ``gluon.rnn.LSTM``.
     dtype : str, default 'float32'
         Type of parameters and states.
@@ -54,16 +56,18 @@ class StackedLSTM(_RNNLayer):
         'lstm', 'gru', 'rnn_tanh' or 'rnn_relu'.
 
     Inputs
-        - **data**: (T, N, C) or, with 'NTC', (N, T, C).
-        - **states**: None, or a list of arrays (L D, N, H): hidden state and, of LSTMs, cell state; D directions.
+    ------
+    - **data**: (T, N, C) or, with 'NTC', (N, T, C), float.
+    - **states**: None, or a list of arrays (L D, N, H) float: hidden state and, of LSTMs, cell state; D directions.
 
     Outputs
-        - **out**: (T, N, D H) or (N, T, D H); with states given ``(out, new_states)``.
+    -------
+    - **out**: (T, N, D H) or (N, T, D H), float; with states given ``(out, new_states)``.
 
     Raises
     ------
     ValueError
-        If an option is impossible.
+        If an option is impossible; in a call, if states have a wrong shape.
 
     Examples
     --------
@@ -97,7 +101,7 @@ class StackedLSTM(_RNNLayer):
         return super()._register_param(name, shape, init, dtype)
 
     def state_info(self, batch_size: int = 0) -> List[dict]:
-        """Shapes and types of the states, as of Gluon's layers."""
+        """The shapes and types of the states for ``batch_size`` sequences, as of Gluon's layers."""
         shape = (self._num_layers * self._dir, batch_size, self._hidden_size)
         return [{"shape": shape, "__layout__": "LNC", "dtype": self._dtype}
                 for _ in range(2 if self._mode == "lstm" else 1)]
@@ -113,12 +117,12 @@ class StackedLSTM(_RNNLayer):
         return chain
 
     def hybridize(self, active: bool = True, **kwargs: Any) -> None:
-        """Hybridize each layer by itself: one graph cannot span two contexts."""
+        """Hybridize each layer by itself, as one graph cannot span two contexts; ``active`` and ``kwargs`` as Gluon."""
         for layer in self._stack.layers:
             layer.hybridize(active, **kwargs)
 
     def cast(self, dtype: str) -> None:
-        """Change the type of parameters and states."""
+        """Change the type of parameters and states to ``dtype``."""
         super().cast(dtype)
         for layer in self._stack.layers:
             layer.cast(dtype)

@@ -26,7 +26,7 @@ class StatefulBlock(HybridBlock):
     """
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
-        """Zero states for ``batch_size`` sequences; ``kwargs`` go to ``func`` (``ctx``, for example)."""
+        """Returns zero states for ``batch_size`` sequences; ``kwargs`` go to ``func`` (``ctx``, for example)."""
         raise NotImplementedError
 
     def __call__(self, data: Any, *args: Any) -> Any:

@@ -10,10 +10,12 @@ class TimeFirst(HybridBlock):
     """Exchange the first two axes: a pipeline cuts batches along the first, recurrent layers run along it.
 
     Inputs
-        - **data**: (N, T, ...), or (T, N, ...).
+    ------
+    - **data**: (N, T, ...), or (T, N, ...), of any type.
 
     Outputs
-        - **out**: (T, N, ...), or (N, T, ...).
+    -------
+    - **out**: (T, N, ...), or (N, T, ...), of the same type.
     """
 
     def hybrid_forward(self, F: Any, data: Any) -> Any:

@@ -1,6 +1,6 @@
 """Which layer goes where: costs, planner, plans."""
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .analytic import analytic
 from .cost import LayerCost, parameter_bytes, stage_bytes
@@ -10,6 +10,9 @@ from .planner import Misfit, balance
 from .profiles import Profile
 from .profiling import profile
 from .spanning import span
+
+if TYPE_CHECKING:
+    from ..pipeline.tune import tune
 
 __all__ = ["analytic", "balance", "Device", "DEVICES", "estimate", "LayerCost", "Link", "Misfit", "parameter_bytes",
            "PCIE", "Plan", "Profile", "profile", "span", "stage_bytes", "tune"]

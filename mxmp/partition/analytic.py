@@ -48,6 +48,11 @@ def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
     -------
     list of LayerCost
         One per layer. A layer of an unknown kind has a note, and no FLOPs.
+
+    Raises
+    ------
+    MXNetError
+        If MXNet finds that a layer cannot take what the one before it returns.
     """
     arrays = [_described(array) for array in inputs]
     costs, outs = _walk(chain, arrays)

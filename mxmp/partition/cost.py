@@ -59,7 +59,7 @@ class LayerCost:
         return 2 * self.flops
 
     def optimizer_bytes(self, optimizer_states: int = 2) -> int:
-        """Bytes of the optimizer's state: 2 arrays for each parameter with Adam, 1 with momentum, 0 with plain SGD."""
+        """The bytes of ``optimizer_states`` arrays a parameter: 2 with Adam, 1 with momentum, 0 with plain SGD."""
         return self.parameters * self.itemsize * optimizer_states
 
     @property
@@ -71,7 +71,7 @@ class LayerCost:
 
 
 def parameter_bytes(costs: Sequence[LayerCost]) -> int:
-    """Bytes of some layers' parameters; a shared one counts once."""
+    """The bytes of the parameters of the layers in ``costs``; a shared one counts once."""
     return sum({name: size * cost.itemsize for cost in costs for name, size in cost.sizes.items()}.values())
 
 

@@ -23,7 +23,7 @@ class Link:
     bytes_per_second: float = float("inf")
 
     def seconds(self, size: float) -> float:
-        """Time for ``size`` bytes."""
+        """The time that ``size`` bytes take, in seconds."""
         return self.latency + size / self.bytes_per_second
 
 
@@ -49,9 +49,6 @@ class Device:
     step_seconds: float = 0.0
 
 
-# Single precision and memory bandwidth of the data sheets (NVIDIA's product briefs of each board), of which matrix
-# products reach about half, and a call and a step cost what launching kernels costs; "cpu" is one core of the machine
-# of docs/benchmarks.md. They are good for choosing between plans: measure (`profile`) for times that are right.
 DEVICES = {
     "cpu": Device(1.0e11, 1.0e10, 5e-5, 5e-6),
     "k40m": Device(0.5 * 4.29e12, 288e9, 5e-5, 2e-5),
@@ -59,7 +56,14 @@ DEVICES = {
     "v100": Device(0.5 * 15.7e12, 900e9, 5e-5, 2e-5),
     "a100": Device(0.5 * 19.5e12, 1555e9, 5e-5, 2e-5),
 }
-PCIE = Link(2e-5, 1.0e10)  # PCI Express 3.0 x16, of whose 15.75 GB/s about 10 arrive
+"""Devices by name; dict of str to Device.
+
+Single precision and memory bandwidth of the data sheets (NVIDIA's product briefs of each board), of which matrix
+products reach about half, and a call and a step cost what launching kernels costs; "cpu" is one core of the machine
+of docs/benchmarks.md. They are good for choosing between plans: measure (`profile`) for times that are right.
+"""
+PCIE = Link(2e-5, 1.0e10)
+"""PCI Express 3.0 x16, of whose 15.75 GB/s about 10 arrive."""
 
 
 def estimate(costs: Sequence[LayerCost], device: Device) -> List[LayerCost]:
@@ -68,6 +72,18 @@ def estimate(costs: Sequence[LayerCost], device: Device) -> List[LayerCost]:
     A pass takes as long as its arithmetic or its memory traffic, whichever is slower (Williams et al. 2009,
     "Roofline"), and what each call costs. The backward pass moves twice as much: it reads activations and writes
     gradients.
+
+    Parameters
+    ----------
+    costs : sequence of LayerCost
+        Of layers whose FLOPs are known.
+    device : Device
+        Where they shall run.
+
+    Returns
+    -------
+    list of LayerCost
+        With ``forward`` and ``backward``, in seconds.
 
     Raises
     ------

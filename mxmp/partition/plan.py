@@ -44,7 +44,26 @@ class Plan:
 
     @classmethod
     def parse(cls, text: str, contexts: Sequence[mx.Context], num_layers: int) -> Plan:
-        """Read layer counts such as ``"3,5"`` and check that they use every layer once."""
+        """Read layer counts and check that they use every layer once.
+
+        Parameters
+        ----------
+        text : str
+            Layers per context, such as ``"3,5"``.
+        contexts : sequence of mx.Context
+            As many.
+        num_layers : int
+            Layers of the chain.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        ValueError
+            If the text cannot be read, or the counts do not suit the contexts or the layers.
+        """
         try:
             counts = tuple(int(part) for part in text.split(","))
         except ValueError:
@@ -55,7 +74,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Read what `to_json` wrote; the contexts need not be there.
+        """Returns the plan that `to_json` wrote as ``text``; its contexts need not be there.
 
         Raises
         ------
@@ -72,16 +91,16 @@ class Plan:
         return cls(counts, tuple(contexts))
 
     def to_json(self) -> str:
-        """The plan as JSON."""
+        """The plan as JSON: ``{"counts": [3, 5], "contexts": ["cpu(0)", "cpu(1)"]}``."""
         return json.dumps({"counts": list(self.counts), "contexts": list(map(str, self.contexts))})
 
     @property
     def ranges(self) -> List[range]:
-        """The positions of each stage's layers in the chain."""
+        """The positions of each stage's layers in the chain; list of range."""
         return parts(self.counts)
 
     def table(self, costs: Sequence[LayerCost]) -> str:
-        """One line per context (its layers, parameters, share of the work) for a log."""
+        """The plan with the layers' ``costs`` for a log: each context's parameters, share of the work and layers."""
         lines = []
         for context, layers, share in zip(self.contexts, self.ranges, self.shares(costs)):
             mine = [costs[i] for i in layers]
@@ -91,7 +110,7 @@ class Plan:
         return "\n".join(lines)
 
     def shares(self, costs: Sequence[LayerCost]) -> List[float]:
-        """Each context's share of the work, 0 to 1."""
+        """Each context's share of the work that ``costs`` tell, 0 to 1."""
         total = sum(cost.work for cost in costs) or 1
         return [sum(costs[i].work for i in layers) / total for layers in self.ranges]
 

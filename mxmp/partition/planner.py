@@ -10,7 +10,15 @@ Memory = Union[Sequence[float], Callable[[int, range], float]]
 
 
 class Misfit(ValueError):
-    """No plan fits; ``fill`` is the memory that the tightest one needs, as a share of the limit."""
+    """No plan fits.
+
+    Parameters
+    ----------
+    text : str
+        The message.
+    fill : float
+        The memory that the tightest plan needs, as a share of the limit; above 1.
+    """
 
     def __init__(self, text: str, fill: float) -> None:
         super().__init__(text)

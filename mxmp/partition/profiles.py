@@ -32,7 +32,19 @@ class Profile:
     machine: Dict[str, Any]
 
     def costs(self, num_microbatches: int = 1, num_chunks: int = 1, kind: str = "") -> List[LayerCost]:
-        """The layers' costs for one piece of a batch that is cut so.
+        """The layers' costs for one piece of a batch.
+
+        Parameters
+        ----------
+        num_microbatches, num_chunks : int, default 1
+            How the batch is cut.
+        kind : str, default ""
+            Kind of context, "cpu" or "gpu"; the first that was measured by default.
+
+        Returns
+        -------
+        list of LayerCost
+            With ``forward`` and ``backward``, in seconds.
 
         Raises
         ------
@@ -47,12 +59,12 @@ class Profile:
         return measured[num_microbatches, num_chunks]
 
     def link(self, contexts: Sequence[mx.Context]) -> Link:
-        """The slowest link between neighbours."""
+        """The slowest link between neighbours among ``contexts``; one that takes no time where none was measured."""
         found = [self.links[key] for key in map(pair, contexts, contexts[1:]) if key in self.links]
         return max(found, key=lambda link: link.seconds(2 ** 20), default=Link())
 
     def save(self, path: str) -> None:
-        """Write it as JSON."""
+        """Write it to ``path`` as JSON."""
         layers = {kind: [{"num_microbatches": m, "num_chunks": c, "costs": [asdict(cost) for cost in costs]}
                          for (m, c), costs in pieces.items()] for kind, pieces in self.layers.items()}
         with open(path, "w", encoding="utf-8") as file:
@@ -61,7 +73,7 @@ class Profile:
 
     @classmethod
     def load(cls, path: str) -> Profile:
-        """Read what `save` wrote.
+        """Returns the profile that `save` wrote to ``path``.
 
         Raises
         ------

@@ -30,7 +30,8 @@ class Pipeline:
     A batch is cut into micro-batches and, if asked for, time chunks, and every stage works on another one at the same
     time. Each stage is issued from a thread of its own: on CPU contexts MXNet's fused RNN operator locks a resource
     that the issuing thread owns, so that two stages issued from one thread never overlap. Threads exchange handles
-    of arrays that are still being computed; nothing in a step waits for a device.
+    of arrays that are still being computed; nothing in a step waits for a device. Every argument but ``loss`` is an
+    attribute, too.
 
     Parameters
     ----------
@@ -99,12 +100,12 @@ class Pipeline:
 
     @property
     def placement(self) -> Dict[Parameter, List[mx.Context]]:
-        """Every parameter with its contexts: several where layers of different stages share it."""
+        """Every parameter with its contexts: several where layers of different stages share it; dict."""
         return parameters.placement(self.stages)
 
     @property
     def parameter_names(self) -> Dict[Parameter, str]:
-        """Every parameter's name by its place in the chain; a shared one has the name of its first place."""
+        """Every parameter's name by its place in the chain; a shared one has that of its first place; dict."""
         return parameters.names(self.stages)
 
     def collect_params(self, select: Optional[str] = None) -> ParameterDict:
@@ -120,35 +121,49 @@ class Pipeline:
         return head.blocks if head else []
 
     def initialize(self, init: Any = None, force_reinit: bool = False) -> None:
-        """Give every parameter its first value on its own contexts, in the chain's order whatever the plan."""
+        """Give every parameter its first value on its own contexts, in the chain's order whatever the plan.
+
+        Parameters
+        ----------
+        init : Initializer or None
+            For parameters without one of their own; None is ``mx.init.Uniform()``.
+        force_reinit : bool, default False
+            Whether parameters that have values get new ones.
+        """
         parameters.initialize(self.placement, init, force_reinit)
         parameters.place(self.placement)
 
     def save_parameters(self, path: str) -> None:
-        """Write the chain's parameters to one file that its own ``load_parameters`` reads too; waits for them.
+        """Write the chain's parameters to ``path``, which its own ``load_parameters`` reads too; waits for them.
 
         A loss's own parameters are added as ``loss.NAME``.
         """
         parameters.save(path, self.chain, self._loss_blocks)
 
     def load_parameters(self, path: str) -> None:
-        """Read parameters that this pipeline or its chain wrote, under any plan."""
+        """Read parameters that this pipeline or its chain wrote to ``path``, under any plan."""
         parameters.load(path, self.chain, self._loss_blocks)
         parameters.place(self.placement)
 
     def begin_state(self, batch_size: int) -> States:
-        """Zero states of all recurrent layers on their contexts: of each layer what its own ``begin_state`` gives."""
+        """The zero states of all recurrent layers on their contexts, for batches of ``batch_size`` rows.
+
+        Returns
+        -------
+        list of list of NDArray
+            Of each recurrent layer what its own ``begin_state`` gives.
+        """
         return [layer.begin_state(batch_size, ctx=stage.context) for stage in self.stages for layer in stage.stateful]
 
     def seed(self, seed: int) -> None:
         """Fix the next training step's random numbers; later steps go on.
 
-        Each stage has a seed of its own, made of this one, and its units draw from it in their order.
+        Each stage has a seed of its own, made of ``seed``, an int, and its units draw from it in their order.
         """
         self._seed = seed
 
     def timeline(self) -> Timeline:
-        """Record when each unit really runs, until the timeline's ``stop()`` or the end of its ``with`` block."""
+        """Returns a recording of when each unit really runs, until its ``stop()`` or the end of its ``with`` block."""
         self._timeline = Timeline(self.plan.contexts)
         return self._timeline
 
@@ -172,6 +187,14 @@ class Pipeline:
             states given also the new ones. Gradients are those of this sum; `Trainer.step` divides them. An error
             that MXNet finds only while computing is raised where the loss is waited for, its place in its message; to
             wait for the loss is to wait for its whole step.
+
+        Raises
+        ------
+        ValueError
+            If the arrays' batch or time axes differ or are empty, the states are not those of this batch, or the
+            chain's outputs have another layout than its inputs.
+        RuntimeError
+            If the pipeline has no loss.
         """
         self._check_loss()
         return self._execute(data, label, states, training=True)
@@ -179,11 +202,25 @@ class Pipeline:
     def __call__(self, data: Data, label: Optional[Data] = None, states: Optional[States] = None) -> Any:
         """Forward pass only, in prediction mode.
 
+        Parameters
+        ----------
+        data : NDArray or sequence of NDArray
+            The chain's inputs.
+        label : NDArray, sequence of NDArray or None
+            What the loss takes after the chain's outputs; None for no loss.
+        states : list of list of NDArray or None
+            What `begin_state` or the call before gave.
+
         Returns
         -------
         NDArray, tuple of NDArray, or (either, states)
             What the chain returns for the whole batch, on the last context; with ``label`` the summed loss, as of
             `forward_backward`. With states given also the new ones.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As `forward_backward`; a loss is needed with ``label`` only.
         """
         if label is not None:
             self._check_loss()

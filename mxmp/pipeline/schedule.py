@@ -5,7 +5,15 @@ from typing import Callable, Dict, List, NamedTuple
 
 
 class Unit(NamedTuple):
-    """One stage's work on one micro-batch's time chunk; ``kind`` is "F" (forward) or "B" (backward)."""
+    """One stage's work on one micro-batch's time chunk; its text is as in `grid`, ``F0.1``.
+
+    Attributes
+    ----------
+    kind : str
+        "F" (forward) or "B" (backward).
+    stage, microbatch, chunk : int
+        From 0 each.
+    """
 
     kind: str
     stage: int
@@ -17,12 +25,13 @@ class Unit(NamedTuple):
 
 
 Schedule = List[List[Unit]]
+"""Each stage's units in the order in which it does them."""
 
 
 def fill_drain(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Schedule:
     """All forward units, then all backward units in reverse: GPipe (Huang et al. 2019, section 2.3).
 
-    Diagram for 3 stages, 4 micro-batches::
+    Diagram for 3 stages, 4 micro-batches:
 
         stage 0  F0 F1 F2 F3 .  .  .  .  B3 B2 B1 B0
         stage 1  .  F0 F1 F2 F3 .  .  B3 B2 B1 B0 .
@@ -56,14 +65,15 @@ def fill_drain(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> S
 def one_f_one_b(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Schedule:
     """Backward units as early as they can be: 1F1B with a flush (Narayanan et al. 2021, PipeDream-2BW, section 3.2).
 
-    Diagram for 3 stages, 4 micro-batches::
+    Diagram for 3 stages, 4 micro-batches:
 
         stage 0  F0 F1 F2 .  .  B0 F3 B1 .  B2 .  B3
         stage 1  .  F0 F1 .  B0 F2 B1 F3 B2 .  B3 .
         stage 2  .  .  F0 B0 F1 B1 F2 B2 F3 B3 .  .
 
     As long as fill-drain, but stage s of S keeps the activations of S - s micro-batches at most, however many
-    there are. Parameters, return value and errors as `fill_drain`.
+    there are. It takes ``num_stages``, ``num_microbatches`` and ``num_chunks``, and returns and raises what
+    `fill_drain` does.
     """
     _check(num_stages, num_microbatches, num_chunks)
     schedule = []
@@ -83,14 +93,14 @@ def wavefront(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Sc
 
     Diagram for 3 stages, 1 micro-batch, 4 chunks, whose dependencies run along the time axis within a stage and from
     stage to stage (Appleyard et al. 2016, "Optimizing Performance of Recurrent Neural Networks on GPUs", run the
-    layers of a stack in this way)::
+    layers of a stack in this way):
 
         stage 0  F0.0 F0.1 F0.2 F0.3 .    .    .    .    B0.3 B0.2 B0.1 B0.0
         stage 1  .    F0.0 F0.1 F0.2 F0.3 .    .    B0.3 B0.2 B0.1 B0.0 .
         stage 2  .    .    F0.0 F0.1 F0.2 F0.3 B0.3 B0.2 B0.1 B0.0 .    .
 
-    Even one micro-batch keeps all stages busy, without cutting its rows. Parameters, return value and errors as
-    `fill_drain`.
+    Even one micro-batch keeps all stages busy, without cutting its rows. It takes ``num_stages``,
+    ``num_microbatches`` and ``num_chunks``, and returns and raises what `fill_drain` does.
     """
     _check(num_stages, num_microbatches, num_chunks)
     order = [(m, t) for t in range(num_chunks) for m in range(num_microbatches)]
@@ -99,7 +109,10 @@ def wavefront(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Sc
 
 
 def forward_only(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Schedule:
-    """The forward units alone, for evaluation. Parameters, return value and errors as `fill_drain`."""
+    """The forward units alone, for evaluation.
+
+    It takes ``num_stages``, ``num_microbatches`` and ``num_chunks``, and returns and raises what `fill_drain` does.
+    """
     _check(num_stages, num_microbatches, num_chunks)
     return [[u for m in range(num_microbatches) for u in _forward(stage, m, num_chunks)]
             for stage in range(num_stages)]
@@ -107,13 +120,30 @@ def forward_only(num_stages: int, num_microbatches: int, num_chunks: int = 1) ->
 
 SCHEDULES: Dict[str, Callable[[int, int, int], Schedule]] = {
     "1f1b": one_f_one_b, "fill_drain": fill_drain, "wavefront": wavefront}
+"""The schedules that train, by the names that `Pipeline` takes; dict of str to function."""
 
 
 def ideal_speedup(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> float:
-    """Highest speed-up over one stage: S * K / (K + S - 1) for K micro-batches times chunks, S equal stages.
+    """The highest speed-up over one stage: S * K / (K + S - 1) for K micro-batches times chunks, S equal stages.
 
     All three schedules take K + S - 1 turns in each direction where one stage takes S * K (Huang et al. 2019,
     section 2.3: a bubble of (S - 1) / (K + S - 1)).
+
+    Parameters
+    ----------
+    num_stages, num_microbatches : int
+        S and, with ``num_chunks``, K; at least 1 each.
+    num_chunks : int, default 1
+        Time chunks of each micro-batch.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1.
     """
     _check(num_stages, num_microbatches, num_chunks)
     pieces = num_microbatches * num_chunks

@@ -35,7 +35,7 @@ class Simulation:
 
     @property
     def seconds(self) -> float:
-        """Length of the step."""
+        """Length of the step, in seconds."""
         return max(span.end for span in self.spans)
 
     @property
@@ -50,7 +50,7 @@ class Simulation:
         return 1 - sum(self.busy_shares) / len(set(self.plan.contexts))
 
     def save(self, path: str) -> None:
-        """Draw it as `Timeline.save` draws a recording."""
+        """Draw it to ``path`` as `Timeline.save` draws a recording."""
         draw(path, self.spans, list(map(str, self.plan.contexts)),
              f"plan {self.plan}: {1e3 * self.seconds:.0f} ms a step, {self.bubble:.0%} of it bubble (simulated)")
 
@@ -75,6 +75,11 @@ def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfe
         Between neighbouring contexts.
     optimizer_states : int, default 2
         Arrays that the optimizer keeps for each parameter.
+
+    Returns
+    -------
+    Simulation
+        Of a step without the optimizer's update.
 
     Raises
     ------

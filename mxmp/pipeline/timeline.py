@@ -15,7 +15,15 @@ from .turns import needs
 
 
 class Span(NamedTuple):
-    """A unit with its start and end, in seconds since the recording began."""
+    """A unit with its start and end.
+
+    Attributes
+    ----------
+    unit : Unit
+        Which one.
+    start, end : float
+        Seconds since the recording, or the simulated step, began.
+    """
 
     unit: Unit
     start: float
@@ -34,6 +42,13 @@ class Timeline:
     ----------
     contexts : sequence of mx.Context
         The stages'.
+
+    Attributes
+    ----------
+    contexts : tuple of mx.Context
+        As given.
+    recording : bool
+        False once it was stopped.
 
     Examples
     --------
@@ -60,18 +75,18 @@ class Timeline:
         self._step += 1
 
     def begin(self, unit: Unit) -> None:
-        """Note that a unit is being issued."""
+        """Note that ``unit`` is being issued."""
         with self._lock:
             self._open[unit.stage] = len(self._issued)
             self._issued.append((self._step, unit, time.perf_counter() - self._origin))
 
     def end(self, unit: Unit, token: mx.nd.NDArray) -> None:
-        """Let the engine note the time at which ``token`` is there as the unit's end."""
+        """Let the engine note the time at which ``token``, an NDArray, is there as the end of ``unit``."""
         self._stamps.append(mx.nd.Custom(token, op_type="mxmp_stamp", timeline=str(id(self)),
                                          number=str(self._open[unit.stage])))
 
     def note(self, number: int) -> None:
-        """Note the time; called by the engine."""
+        """Note the time as the end of the unit that was issued as the ``number``-th, from 0; called by the engine."""
         self._ends[number] = time.perf_counter() - self._origin
 
     def stop(self) -> None:
@@ -86,7 +101,9 @@ class Timeline:
 
     @property
     def spans(self) -> List[Span]:
-        """The recorded units by their start; waits until all of them have ended. Those that failed are left out.
+        """The recorded units, as (unit, start, end) in seconds, by their start; those that failed are left out.
+
+        It waits until all of them have ended.
 
         Raises
         ------
@@ -111,7 +128,7 @@ class Timeline:
         return sorted(spans, key=lambda span: span.start)
 
     def busy_share(self) -> float:
-        """Share of stages x time in which units ran, 0 to 1."""
+        """The share of stages x time in which units ran, 0 to 1; errors as of `spans`."""
         spans = self.spans
         length = max(s.end for s in spans) - spans[0].start
         return sum(s.end - s.start for s in spans) / (length * len(self.contexts))
@@ -123,13 +140,13 @@ class Timeline:
                              1 + max(unit.chunk for unit in units)) / len(self.contexts)
 
     def save(self, path: str) -> None:
-        """Draw the recording; the file's ending chooses the format. A row per context, bubbles left white."""
+        """Draw the recording to ``path``, a row per context, bubbles left white; its ending chooses the format."""
         draw(path, self.spans, list(map(str, self.contexts)),
              f"{len(self.contexts)} contexts busy {self.busy_share():.0%} of the time (ideal with equal stages: "
              f"{self.ideal_share():.0%})")
 
     def save_trace(self, path: str) -> None:
-        """Write the recording in Chrome's trace format, for chrome://tracing or Perfetto."""
+        """Write the recording to ``path`` in Chrome's trace format, for chrome://tracing or Perfetto."""
         names = [{"name": "thread_name", "ph": "M", "pid": 0, "tid": i, "args": {"name": str(context)}}
                  for i, context in enumerate(self.contexts)]
         events = [{"name": str(unit), "cat": "forward" if unit.kind == "F" else "backward", "ph": "X", "pid": 0,

@@ -29,6 +29,11 @@ class Trainer:
     clip_norm : float or None
         Largest allowed norm of all gradients together, after division by the batch size.
 
+    Attributes
+    ----------
+    trainers : list of gluon.Trainer
+        One for each list of contexts.
+
     Raises
     ------
     ValueError
@@ -59,7 +64,7 @@ class Trainer:
         return self.trainers[0].learning_rate
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Set the learning rate of every stage."""
+        """Set every stage's learning rate to ``learning_rate``."""
         for trainer in self.trainers:
             trainer.set_learning_rate(learning_rate)
 
@@ -82,11 +87,17 @@ class Trainer:
         return norm
 
     def save_states(self, path: str) -> None:
-        """Write the optimizer's states to one file; waits for them."""
+        """Write the optimizer's states to ``path``, one file; waits for them."""
         save_states(path, self.trainers, self._names)
 
     def load_states(self, path: str) -> None:
-        """Read states that `save_states` wrote, under this plan or another."""
+        """Read states that `save_states` wrote to ``path``, under this plan or another.
+
+        Raises
+        ------
+        ValueError
+            If the file has states of other parameters, or not of all.
+        """
         load_states(path, self.trainers, self._names)
 
     def _clip(self, batch_size: float) -> mx.nd.NDArray:

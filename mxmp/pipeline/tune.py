@@ -38,7 +38,7 @@ class Choice:
 
     @property
     def seconds(self) -> float:
-        """Of a step."""
+        """Length of the step, in seconds."""
         return self.simulation.seconds
 
 
@@ -58,8 +58,10 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
         included: `Profile.costs`, for example.
     contexts : sequence of mx.Context
         All of them get layers.
-    num_microbatches, num_chunks : sequence of int
-        Ways to cut the batch.
+    num_microbatches : sequence of int
+        Numbers of micro-batches to try.
+    num_chunks : sequence of int
+        Numbers of time chunks to try.
     schedules : sequence of str
         Names of schedules.
     memory_limit : float or None
@@ -72,10 +74,13 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
     Returns
     -------
     list of Choice
-        The fastest first; of equally fast ones the one that holds less.
+        The fastest first; of equally fast ones the one that holds less. Each has ``schedule`` (its name),
+        ``num_microbatches``, ``num_chunks``, ``plan``, ``seconds`` (of a step) and ``simulation``.
 
     Raises
     ------
+    ValueError
+        If there are fewer layers than contexts, or ``costs`` does not know a way to cut the batch.
     Misfit
         If nothing fits; a ValueError that says what the tightest needs, and what would fit.
     """

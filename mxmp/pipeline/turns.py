@@ -47,12 +47,27 @@ def turns(schedule: Schedule) -> List[List[Optional[Unit]]]:
 
 
 def in_order(schedule: Schedule) -> List[Unit]:
-    """All stages' units in one order in which each comes after what it needs."""
+    """All stages' units in one order in which each comes after what it needs.
+
+    Parameters
+    ----------
+    schedule : list of list of Unit
+        Each stage's units in order.
+
+    Returns
+    -------
+    list of Unit
+
+    Raises
+    ------
+    ValueError
+        If the schedule cannot run: a unit waits for one that never comes before it.
+    """
     return [unit for row in turns(schedule) for unit in row if unit is not None]
 
 
 def grid(schedule: Schedule) -> str:
-    """The schedule as text: stages down, turns across, a dot where a stage waits."""
+    """The ``schedule`` as text: stages down, turns across, a dot where a stage waits; errors as of `in_order`."""
     rows = turns(schedule)
     chunked = any(unit.chunk for units in schedule for unit in units)
     cells = [["." if row[stage] is None else _label(row[stage], chunked) for row in rows]

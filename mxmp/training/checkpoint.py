@@ -22,14 +22,25 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, desc
     ----------
     run : Path
         The run's folder.
-    kind : {'latest', 'best'}
-        Which of the run's two checkpoints.
+    kind : str
+        Which of the run's two checkpoints, "latest" or "best".
     step : int
         Steps trained so far.
+    pipe : Pipeline
+        Its parameters are written to ``model.params``.
+    trainer : Trainer
+        Its states are written to ``optimizer.params``.
+    subwords : Subwords
+        Written beside them.
     described : dict
         What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``corpus`` (fingerprint), ``progress``.
     parts
         What else belongs to the model; each has a method ``save(folder)``.
+
+    Returns
+    -------
+    Path
+        The checkpoint's folder.
     """
     final, partial, again = run / f"{kind}-{step:08d}", run / "partial", 0
     while final.exists():  # the same step once more: beside the older one, never in its place
@@ -54,7 +65,7 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, desc
 
 
 def find(folder: Path, *kinds: str) -> Optional[Path]:
-    """The newest checkpoint of the first kind that a run's folder has; a checkpoint's own folder is itself."""
+    """The newest checkpoint of the first of ``kinds`` that a run's ``folder`` has; a checkpoint's is itself."""
     if (folder / "checkpoint.json").is_file():
         return folder
     for kind in kinds:
@@ -65,7 +76,7 @@ def find(folder: Path, *kinds: str) -> Optional[Path]:
 
 
 def read(checkpoint: Path) -> Dict[str, Any]:
-    """What ``checkpoint.json`` holds.
+    """What the ``checkpoint.json`` of a ``checkpoint`` holds.
 
     Raises
     ------

@@ -17,6 +17,11 @@ def cosine_rate(step: int, total_steps: int, highest: float, warmup_steps: int) 
         The rate at the end of the warm-up.
     warmup_steps : int
         Length of the warm-up; at most half of the run is used.
+
+    Returns
+    -------
+    float
+        The step's learning rate.
     """
     warmup = min(warmup_steps, total_steps // 2)
     if step < warmup:

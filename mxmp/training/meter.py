@@ -8,7 +8,15 @@ import mxnet as mx
 
 
 class Meter:
-    """Adds up losses on their device; reading it is the one time that training steps wait for the devices."""
+    """Adds up losses on their device; reading it is the one time that training steps wait for the devices.
+
+    Attributes
+    ----------
+    tokens : int
+        Target tokens counted so far.
+    words : int
+        Source and target tokens counted so far.
+    """
 
     def __init__(self) -> None:
         self.tokens = self.words = 0
@@ -33,6 +41,6 @@ class Meter:
         self.words += num_words
 
     def read(self) -> Tuple[float, float, float]:
-        """Loss per target token, the latest step's gradient norm, and seconds since the meter was made."""
+        """The loss per target token in nats, the latest step's gradient norm, and seconds since the meter was made."""
         loss, norm = mx.nd.concat(self._loss, self._norm, dim=0).asnumpy()
         return float(loss) / self.tokens, float(norm), time.perf_counter() - self._started

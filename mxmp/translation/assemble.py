@@ -16,7 +16,7 @@ _TYPICAL_LENGTH = 16  # subwords of a sentence; the shares of the work hardly de
 
 
 def load_corpus(options: Options) -> Corpus:
-    """The text that filled options ask for.
+    """The text that filled ``options`` ask for.
 
     Raises
     ------
@@ -39,25 +39,55 @@ def load_corpus(options: Options) -> Corpus:
 
 
 def cache_folder(options: Options) -> Path:
-    """Where downloads and prepared data are kept."""
+    """The folder of downloads and prepared data that ``options`` ask for, `mxmp.data.default_cache_dir` by default."""
     return Path(options.cache_dir) if options.cache_dir else default_cache_dir()
 
 
 def chain_costs(chain: Any, batch_size: int = 64) -> List[LayerCost]:
-    """Computed cost of the translation chain's layers for a batch of typical sentences."""
+    """The computed cost of each layer of the translation ``chain`` for ``batch_size`` sentences of typical length."""
     tokens = (batch_size, _TYPICAL_LENGTH)
     return analytic(chain, tokens, (batch_size,), tokens)
 
 
 def measure_layers(chain: Any, loss: Any, contexts: List[mx.Context], batch: Batch) -> Profile:
-    """Times of the layers for a batch that is cut into 1, 2, 4 or 8 micro-batches."""
+    """The times of the layers for a batch that is cut into 1, 2, 4 or 8 micro-batches.
+
+    Parameters
+    ----------
+    chain : Chain
+        From `translation_chain`.
+    loss : Block
+        Takes logits, labels and their lengths.
+    contexts : list of mx.Context
+        Where the layers shall live.
+    batch : Batch
+        What they are measured with.
+
+    Returns
+    -------
+    Profile
+    """
     cuts = [(m, 1) for m in (1, 2, 4, 8) if m <= len(batch.src)]
     return profile(chain, contexts, batch.src, batch.src_len, batch.tgt_in, loss=loss,
                    labels=(batch.tgt_out, batch.tgt_len), cuts=cuts)
 
 
 def tuned(options: Options, measured: Profile, contexts: List[mx.Context]) -> Options:
-    """Options whose plan, micro-batches and schedule are the fastest in a simulation with measured times."""
+    """The options with the plan, micro-batches and schedule that are the fastest in a simulation.
+
+    Parameters
+    ----------
+    options : Options
+        The others stay as they are.
+    measured : Profile
+        From `measure_layers`.
+    contexts : list of mx.Context
+        Where the layers shall live.
+
+    Returns
+    -------
+    Options
+    """
     kind = contexts[0].device_type
     best = tune(lambda m, c: measured.costs(m, c, kind), contexts, [m for m, _ in measured.layers[kind]],
                 schedules=("1f1b", "fill_drain"), transfer=measured.link(contexts))[0]

@@ -21,6 +21,11 @@ class StepDecoder:
         From `translation_chain`, with parameters in place.
     plan : Plan
         Where the layers live.
+
+    Attributes
+    ----------
+    context : mx.Context
+        The last one, on which tokens, states and log probabilities lie.
     """
 
     def __init__(self, chain: Any, plan: Plan) -> None:
@@ -34,7 +39,20 @@ class StepDecoder:
             layer.hybridize()
 
     def encode(self, src: mx.nd.NDArray, src_len: mx.nd.NDArray) -> List[mx.nd.NDArray]:
-        """Run the encoder and keep its output; returns the decoder's first states, each (N, H)."""
+        """Run the encoder and keep its output.
+
+        Parameters
+        ----------
+        src : NDArray
+            (N, S) int32, source ids with `EOS_ID`, padded.
+        src_len : NDArray
+            (N,) int32, their lengths.
+
+        Returns
+        -------
+        list of NDArray
+            The decoder's first states, (N, H) float32 each: of every decoder layer hidden and cell state.
+        """
         arrays: Tuple = (src, src_len, src)  # the encoder only carries its third array
         for name in self._encoder:
             arrays = self._layers[name](*self._move(arrays, name))
@@ -46,7 +64,20 @@ class StepDecoder:
         return states
 
     def __call__(self, tokens: mx.nd.NDArray, states: Sequence[Any]) -> Tuple[mx.nd.NDArray, List[mx.nd.NDArray]]:
-        """Log probabilities (sentences x beams, V) of the next token, and the new states."""
+        """Take one step.
+
+        Parameters
+        ----------
+        tokens : NDArray
+            (sentences x beams,) int32, the latest of each translation.
+        states : sequence of NDArray
+            From `encode` or the step before.
+
+        Returns
+        -------
+        NDArray, list of NDArray
+            Log probabilities of the next token, (sentences x beams, V) float32, in nats, and the new states.
+        """
         hidden = self._call("target_embedding", tokens.expand_dims(1))  # (1, B, E)
         new_states: List[mx.nd.NDArray] = []
         context: List[mx.nd.NDArray] = []

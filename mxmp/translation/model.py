@@ -26,6 +26,11 @@ class ModelOptions:
         LSTM layers, at least 1 each; the encoder's first is bidirectional.
     dropout : float
         On the embeddings, between LSTM layers and before the vocabulary; one mask per sequence.
+
+    Raises
+    ------
+    ValueError
+        If a size is impossible.
     """
 
     src_vocab_size: int
@@ -61,13 +66,17 @@ def translation_chain(options: ModelOptions) -> nn.Chain:
     upper layers' step t to their step t-1 but their own recurrence (GNMT, Wu et al. 2016, section 3.1): every
     LSTM in training is one fused call over the sequence, and the layers can work as a pipeline.
 
-    Inputs
-        - **src**: (N, S) int32, each row ending with the end-of-sentence token, then padding.
-        - **src_len**: (N,) int32.
-        - **tgt**: (N, T) int32, each row beginning with the begin-of-sentence token.
+    Parameters
+    ----------
+    options : ModelOptions
+        The sizes.
 
-    Outputs
-        - **logits**: (T, N, V).
+    Returns
+    -------
+    Chain
+        It takes ``src``, (N, S) int32, each row ending with the end-of-sentence token, then padding; ``src_len``,
+        (N,) int32; and ``tgt``, (N, T) int32, each row beginning with the begin-of-sentence token. It returns logits,
+        (T, N, V) float32.
     """
     chain = nn.Chain(prefix="translation_")
     with chain.name_scope():

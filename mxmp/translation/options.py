@@ -12,7 +12,15 @@ FIXED = ("dataset", "src_lang", "tgt_lang", "vocab_size", "separate_vocab", "max
 
 @dataclass(frozen=True)
 class Options:
-    """What a training run is asked to do; None stands for the data set's own default (`PRESETS`)."""
+    """What a training run is asked to do; None stands for the data set's own default (`PRESETS`).
+
+    Each option is a flag of ``scripts/train_translation.py``, whose ``--help`` says what it means.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or `resume` comes without `output_dir`.
+    """
 
     dataset: str = flag("numbers", "what to train on; 'files' are your own", choices=("numbers", "multi30k", "files"))
     src_lang: Optional[str] = flag(None, "source language", type=str)
@@ -70,7 +78,7 @@ class Options:
             raise ValueError("--resume needs --output_dir, the folder of the run to go on with")
 
     def filled(self) -> Options:
-        """These options with the data set's defaults in the place of None."""
+        """Returns these options with the data set's defaults in the place of None."""
         preset = PRESETS[self.dataset]
         return replace(self, **{k: v for k, v in preset.items() if getattr(self, k) is None})
 
@@ -87,3 +95,4 @@ PRESETS: Dict[str, Dict[str, Any]] = {
     "files": {"src_lang": "src", "tgt_lang": "tgt", "vocab_size": 6000, "embed_size": 256, "hidden_size": 384,
               "dropout": 0.2, "epochs": 10, "learning_rate": 2e-3},
 }
+"""Options by data set that are filled in where they were not given."""

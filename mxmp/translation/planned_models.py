@@ -35,16 +35,16 @@ class Model:
     two_sided: bool
 
     def shapes(self, rows: int, steps: int) -> Tuple[Tuple[int, ...], ...]:
-        """Shapes of the chain's inputs."""
+        """The shapes of the chain's inputs for ``rows`` sequences of ``steps`` tokens."""
         return ((rows, steps), (rows,), (rows, steps)) if self.two_sided else ((rows, steps),)
 
     def inputs(self) -> List[mx.nd.NDArray]:
-        """A batch of random tokens."""
+        """A batch of random tokens, with all rows of full length; int32."""
         return [self._lengths() if len(shape) == 1 else self._tokens()
                 for shape in self.shapes(self.batch_size, self.seq_len)]
 
     def labels(self) -> List[mx.nd.NDArray]:
-        """What the loss takes after the chain's outputs."""
+        """What the loss takes after the chain's outputs: random tokens (N, T) and lengths (N,), int32."""
         return [self._tokens(), self._lengths()]
 
     def _tokens(self) -> mx.nd.NDArray:
@@ -64,7 +64,7 @@ def translation_model(flags: Any) -> Model:
 
 
 def language_model(flags: Any, softmax: Sequence[mx.Context] = ()) -> Model:
-    """LSTM layers between an embedding and a projection to the vocabulary; ``flags`` has the sizes.
+    """A language model, LSTM layers between an embedding and a projection; ``flags`` has the sizes.
 
     With ``softmax`` the projection is split over these contexts, and the chain ends before it.
     """

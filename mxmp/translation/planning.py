@@ -20,7 +20,32 @@ _LATENCY = 2e-5  # seconds of a transfer between GPUs, however small
 
 @dataclass(frozen=True)
 class Request:
-    """The flags of `scripts/plan.py`.
+    """The flags of ``scripts/plan.py``.
+
+    Parameters
+    ----------
+    model : str
+        What to plan for, "translation" or "language_model".
+    encoder_layers, decoder_layers, num_layers, vocab_size, embed_size, hidden_size : int
+        Its sizes.
+    batch_size, seq_len : int
+        Rows of a batch, and tokens of a row.
+    contexts : str
+        As `mxmp.parse_contexts` takes it; they need not be there.
+    memory_limit : int or None
+        Bytes that each context can hold.
+    schedule : str or None
+        A name from `mxmp.pipeline.SCHEDULES`; None tries all.
+    num_microbatches, num_chunks : tuple of int
+        Ways to cut the batch that are tried.
+    device : str or None
+        A name from `mxmp.partition.DEVICES`.
+    link : int
+        Bytes a second between contexts.
+    profile, measure : str or None
+        File of measured times to read, or to write.
+    picture, timeline : str
+        Files of the plan's picture and, if not None, of the predicted step's.
 
     Raises
     ------
@@ -87,6 +112,16 @@ class Request:
 
 def plan(request: Request) -> str:
     """Search, draw the best plan, and say what was found.
+
+    Parameters
+    ----------
+    request : Request
+        What is asked for.
+
+    Returns
+    -------
+    str
+        As `report`.
 
     Raises
     ------
@@ -159,6 +194,11 @@ def report(choices: Sequence[Choice], costs: Costs, tokens: int, spanned: Sequen
         Of a batch, on one side.
     spanned : sequence of mx.Context
         The last stage's besides its own, over which its softmax is split.
+
+    Returns
+    -------
+    str
+        Several lines.
     """
     best = choices[0]
     layers = costs(best.num_microbatches, best.num_chunks)

@@ -7,7 +7,19 @@ from sacrebleu.metrics import BLEU
 
 
 class Quality(NamedTuple):
-    """BLEU (0 to 100), sacrebleu's signature, exact matches (0 to 1), hypothesis length over reference length."""
+    """How good translations are.
+
+    Attributes
+    ----------
+    bleu : float
+        BLEU (Papineni et al. 2002), 0 to 100.
+    signature : str
+        How sacrebleu computed it.
+    exact_match : float
+        Share of translations that equal their references, 0 to 1.
+    length_ratio : float
+        Length of all translations over that of all references.
+    """
 
     bleu: float
     signature: str
@@ -17,6 +29,15 @@ class Quality(NamedTuple):
 
 def measure(hypotheses: Sequence[str], references: Sequence[str]) -> Quality:
     """Score detokenised, cased translations against one reference each.
+
+    Parameters
+    ----------
+    hypotheses, references : sequence of str
+        Translations, and in the same order what they should be.
+
+    Returns
+    -------
+    Quality
 
     Raises
     ------

@@ -17,7 +17,28 @@ _PACKAGES = ("mxnet", "numpy", "gluonnlp", "sentencepiece", "sacrebleu")
 
 def write_results(folder: Path, options: Options, corpus: Corpus, plan: Plan, progress: Progress, valid: Quality,
                   test: Quality) -> Dict[str, Any]:
-    """Write ``results.json`` at once, ``loss.png``, and return the former's content."""
+    """Write ``results.json``, at once, and ``loss.png``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    options : Options
+        The run's.
+    corpus : Corpus
+        What it was trained on.
+    plan : Plan
+        Where its layers lived.
+    progress : Progress
+        How it went.
+    valid, test : Quality
+        Of its best checkpoint.
+
+    Returns
+    -------
+    dict
+        The content of ``results.json``.
+    """
     results = {
         "dataset": corpus.name, "src_lang": corpus.src_lang, "tgt_lang": corpus.tgt_lang,
         "valid": valid._asdict(), "test": test._asdict(), **describe_run(options, plan, progress, _PACKAGES)}

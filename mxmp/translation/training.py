@@ -38,6 +38,19 @@ class Training(Run):
         Where the layers live.
     folder : Path
         The run's folder.
+
+    Attributes
+    ----------
+    options : Options
+        As given, with what ``--plan auto`` chose.
+    plan : Plan
+        Where the layers live.
+    pipe : Pipeline
+        The model.
+    trainer : Trainer
+        Its optimizer.
+    progress : Progress
+        How far the run is.
     """
 
     def __init__(self, options: Options, prepared: Prepared, contexts: List[mx.Context], folder: Path) -> None:

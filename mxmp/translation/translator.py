@@ -13,7 +13,15 @@ from .decoder import StepDecoder
 
 
 class Hypothesis(NamedTuple):
-    """A translation and its length-normalised log probability."""
+    """A translation.
+
+    Attributes
+    ----------
+    text : str
+        Detokenised.
+    score : float
+        Its length-normalised log probability, in nats.
+    """
 
     text: str
     score: float
@@ -59,9 +67,20 @@ class Translator:
         self._max_length = max_length
 
     def __call__(self, sentences: Sequence[str], progress: bool = False) -> List[List[Hypothesis]]:
-        """Translate; returns up to ``beam_size`` hypotheses per sentence, best first, in the sentences' order.
+        """Translate.
 
-        An empty sentence has one empty translation.
+        Parameters
+        ----------
+        sentences : sequence of str
+            Raw text.
+        progress : bool, default False
+            Whether to show a progress bar, on a terminal.
+
+        Returns
+        -------
+        list of list of Hypothesis
+            Up to ``beam_size`` for each sentence, best first, in the sentences' order; an empty sentence has one
+            empty translation.
         """
         ids = self._subwords.encode_src(list(sentences))
         results: List[List[Hypothesis]] = [[Hypothesis("", 0.0)]] * len(ids)
