@@ -49,7 +49,7 @@ class LabelSmoothedLoss(MovingBlock):
         self._smoothing, self._dtype, self._layout = smoothing, dtype, layout
 
     def cast(self, dtype: str) -> None:
-        """Change the type of the logits that it takes."""
+        """Change the type of the logits that it takes to ``dtype``."""
         super().cast(dtype)
         self._dtype = dtype
 

@@ -12,13 +12,13 @@ from .softmax_shard import SoftmaxShard
 
 
 class ShardedSoftmaxLoss(Block):
-    r"""Projection and cross entropy in one, with the vocabulary's rows split over contexts.
+    """Projection and cross entropy in one, with the vocabulary's rows split over contexts.
 
     It is ``LabelSmoothedLoss(smoothing)(Projection(vocab_size)(hidden), label, valid_length)`` in another place: each
     context has some rows of the projection, computes the logits of its own tokens and, of them, the logarithm of the
-    sum of exponentials, :math:`z_k`. These, and the label's logit from the context that has it, are all that leaves a
-    context; with :math:`z = \log \sum_k \exp z_k` the gradient of a logit is its share of its own context's softmax,
-    times :math:`\exp(z_k - z)`. No context ever holds all the logits, nor all of the projection. Half of the eight GPUs
+    sum of exponentials, z_k. These, and the label's logit from the context that has it, are all that leaves a context;
+    with z = log(sum of exp(z_k)) the gradient of a logit is its share of its own context's softmax, times
+    exp(z_k - z). No context ever holds all the logits, nor all of the projection. Half of the eight GPUs
     of Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks", section 3.5, worked on the softmax
     in this way.
 
@@ -42,12 +42,14 @@ class ShardedSoftmaxLoss(Block):
         Type of the input and of the parameters.
 
     Inputs
-        - **hidden**: (T, N, E) or (N, T, E), on any context.
-        - **label**: (N, T), token numbers.
-        - **valid_length**: (N,), the number of valid labels of each sequence; None if all are.
+    ------
+    - **hidden**: (T, N, E) or (N, T, E) ``dtype``, on any context.
+    - **label**: (N, T) int or float, token numbers from 0 to V - 1.
+    - **valid_length**: (N,) int or float, the number of valid labels of each sequence; None if all are.
 
     Outputs
-        - **loss**: (N,), in nats, on the input's context.
+    -------
+    - **loss**: (N,) ``dtype``, in nats, on the input's context.
 
     Raises
     ------
@@ -118,7 +120,7 @@ class ShardedSoftmaxLoss(Block):
         Parameters
         ----------
         hidden : NDArray
-            (..., E), on any context.
+            (..., E) ``dtype``, on any context.
         k : int
             How many, from 1 to the vocabulary's size.
 

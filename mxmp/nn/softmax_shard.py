@@ -33,13 +33,15 @@ class SoftmaxShard(HybridBlock):
         Of input and parameters.
 
     Inputs
-        - **data**: (T, N, E), or with the first two axes exchanged.
-        - **label**: (T, N) or (N, T), token numbers of the whole vocabulary.
+    ------
+    - **data**: (T, N, E) ``dtype``, or with the first two axes exchanged.
+    - **label**: (T, N) or (N, T) int or float, token numbers of the whole vocabulary.
 
     Outputs
-        - **log_sum**: as the label, log of the sum of the exponentials of its logits.
-        - **target**: likewise, the label's logit, or 0 where another shard has it.
-        - **total**: likewise, the sum of its logits.
+    -------
+    - **log_sum**: as the label, ``dtype``, log of the sum of the exponentials of its logits.
+    - **target**: likewise, the label's logit, or 0 where another shard has it.
+    - **total**: likewise, the sum of its logits.
     """
 
     def __init__(self, tokens: range, vocab_size: int, context: mx.Context, in_units: int, add_up: bool,

@@ -128,7 +128,7 @@ class StackedLSTM(_RNNLayer):
             layer.cast(dtype)
 
     def infer_shape(self, inputs: Any, *args: Any) -> None:
-        """Take the width of the input from the first one that is seen."""
+        """Take the width of ``inputs``, the first that are seen; ``args`` are states, which change nothing."""
         self._stack.layers[0].infer_shape(inputs)
 
     def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = True) -> None:
@@ -136,6 +136,20 @@ class StackedLSTM(_RNNLayer):
 
         As of ``gluon.rnn.LSTM``, the inputs are ``data0`` and the states, ``data1`` and so on, and the outputs are
         those of the latest call. ``gluon.SymbolBlock.imports`` puts all of it on one context.
+
+        Parameters
+        ----------
+        path : str
+            Beginning of both files' names.
+        epoch : int, default 0
+            Number in the parameters' file name.
+        remove_amp_cast : bool, default True
+            Whether casts that automatic mixed precision put in are left out.
+
+        Raises
+        ------
+        RuntimeError
+            If it was never called.
         """
         if self.skip_states is None:
             raise RuntimeError("Please first run forward with this block at least once before calling export.")

@@ -26,7 +26,11 @@ class Request:
     ----------
     model : str
         What to plan for, "translation" or "language_model".
-    encoder_layers, decoder_layers, num_layers, vocab_size, embed_size, hidden_size : int
+    encoder_layers, decoder_layers, num_layers : int
+        Its LSTM layers.
+    softmax_contexts : int
+        Contexts, the last ones, over which a language model's projection is split.
+    vocab_size, embed_size, hidden_size : int
         Its sizes.
     batch_size, seq_len : int
         Rows of a batch, and tokens of a row.
@@ -97,7 +101,7 @@ class Request:
         return language_model(self, contexts[-self.softmax_contexts:] if self.softmax_contexts > 1 else ())
 
     def stages(self, contexts: Sequence[mx.Context]) -> List[mx.Context]:
-        """Each stage's context, of the last one the first.
+        """Each stage's context, of the last one the first, out of ``contexts``.
 
         Raises
         ------
