@@ -51,14 +51,21 @@ class ModelOptions:
             raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
 
 
-def language_chain(options: ModelOptions) -> nn.Chain:
+def language_chain(options: ModelOptions, projection: bool = True) -> nn.Chain:
     """Build the language model as one chain of named layers, all of which can run in time chunks.
 
-    Inputs
-        - **tokens**: (N, T) int32.
+    Parameters
+    ----------
+    options : ModelOptions
+        Its sizes.
+    projection : bool, default True
+        Whether it ends with the projection to the vocabulary; a `ShardedSoftmaxLoss` has one of its own.
 
-    Outputs
-        - **logits**: (N, T, V), batch first as the tokens are: a pipeline joins time chunks along the second axis.
+    Returns
+    -------
+    Chain
+        From tokens (N, T) int32 to logits (N, T, V) or, without the projection, the last LSTM layer's outputs
+        (N, T, E): batch first as the tokens are, for a pipeline joins time chunks along the second axis.
     """
     chain = nn.Chain(prefix="language_")
     with chain.name_scope():
@@ -69,9 +76,10 @@ def language_chain(options: ModelOptions) -> nn.Chain:
         if options.dropout:
             chain.add_named("dropout", mx.gluon.nn.Dropout(options.dropout, axes=(0,), prefix="dropout_"))
         chain.add_named("batch_first", nn.TimeFirst(prefix="batch_first_"))  # (N, T, E)
-        chain.add_named("projection", nn.Projection(options.vocab_size, options.embed_size,
-                                                    shared=embedding if options.tied else None,
-                                                    prefix="projection_"))  # (N, T, V)
+        if projection:
+            chain.add_named("projection", nn.Projection(options.vocab_size, options.embed_size,
+                                                        shared=embedding if options.tied else None,
+                                                        prefix="projection_"))  # (N, T, V)
     return chain
 
 

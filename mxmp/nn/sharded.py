@@ -160,5 +160,5 @@ def log_sum_exp(parts: Sequence[mx.nd.NDArray]) -> mx.nd.NDArray:
 def pick_along(array: mx.nd.NDArray, places: mx.nd.NDArray) -> mx.nd.NDArray:
     """Elements of the last axis, (..., M) by (..., k) int32 to (..., k)."""
     flat, rows = array.reshape((-1, array.shape[-1])), places.reshape((-1, places.shape[-1]))
-    chosen = mx.nd.stack(*[mx.nd.pick(flat, rows[:, i], axis=-1) for i in range(rows.shape[-1])], axis=-1)
-    return chosen.reshape(places.shape)
+    starts = mx.nd.arange(0, flat.size, flat.shape[1], dtype="int32", ctx=array.context)  # of the rows
+    return mx.nd.take(flat.reshape((-1,)), mx.nd.broadcast_add(rows, starts.expand_dims(1))).reshape(places.shape)

@@ -8,6 +8,7 @@ import mxnet as mx
 import numpy as np
 
 from .. import nn
+from ..language import model as language
 from .model import ModelOptions, translation_chain
 
 
@@ -64,19 +65,11 @@ def translation_model(flags: Any) -> Model:
 
 
 def language_model(flags: Any, softmax: Sequence[mx.Context] = ()) -> Model:
-    """A language model, LSTM layers between an embedding and a projection; ``flags`` has the sizes.
+    """The language model; ``flags`` has the sizes.
 
     With ``softmax`` the projection is split over these contexts, and the chain ends before it.
     """
-    chain = nn.Chain()
-    chain.add_named("embedding", nn.SequenceEmbedding(flags.vocab_size, flags.embed_size))
-    for i in range(flags.num_layers):
-        width = flags.hidden_size if i else flags.embed_size
-        chain.add_named(f"lstm_{i}", nn.LSTMLayer(flags.hidden_size, input_size=width))
-    loss: Any = nn.LabelSmoothedLoss()
-    if softmax:
-        chain.add_named("turn", nn.TimeFirst())  # a layer without work: the last stage may be the softmax alone
-        loss = nn.ShardedSoftmaxLoss(flags.vocab_size, softmax, flags.hidden_size, layout="NTC")
-    else:
-        chain.add_named("projection", nn.Projection(flags.vocab_size, flags.hidden_size))
+    sizes = language.ModelOptions(flags.vocab_size, flags.embed_size, flags.hidden_size, flags.num_layers, 0.2)
+    chain, loss = language.language_chain(sizes, not softmax), nn.ShardedSoftmaxLoss(
+        flags.vocab_size, softmax, flags.embed_size, layout="NTC") if softmax else nn.LabelSmoothedLoss(layout="NTC")
     return Model(chain, loss, flags.vocab_size, flags.batch_size, flags.seq_len, two_sided=False)
