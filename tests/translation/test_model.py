@@ -2,7 +2,7 @@
 import mxnet as mx
 import numpy as np
 import pytest
-from stacks import assert_same, gradients, pipelined, plain, random_values
+from stacks import assert_same, gradients, pipelined, plain, random_values, set_values
 from tiny import CONTEXTS, OPTIONS, batch
 
 from mxmp import Trainer
@@ -97,6 +97,21 @@ def test_a_shared_table_has_one_copy_per_context_that_uses_it():
     with pipelined(chain, random_values(chain), None, (2, 3, 6), 1):
         table = chain.layers["source_embedding"].block.table.weight
         assert table.list_ctx() == CONTEXTS[:3]
+
+
+@pytest.mark.filterwarnings("ignore:Cannot decide type for the following arguments")
+@pytest.mark.parametrize("counts", [(11,), (4, 7), (2, 3, 6)])
+def test_exported_from_any_plan_it_runs_on_one_context_at_any_size(counts, tmp_path):
+    chain, whole, path = translation_chain(OPTIONS), translation_chain(OPTIONS), str(tmp_path / "model")
+    values = random_values(chain)
+    with pipelined(chain, values, None, counts):
+        chain.export(path, inputs=("src", "src_len", "tgt"))
+    one = mx.gluon.SymbolBlock.imports(f"{path}-symbol.json", ["src", "src_len", "tgt"], f"{path}-0000.params")
+    whole.initialize()
+    set_values(whole, values)
+    for sizes in ({}, {"rows": 3, "source": 9, "target": 7}):
+        data, _, _ = batch(**sizes)
+        np.testing.assert_allclose(one(*data).asnumpy(), whole(*data).asnumpy(), 1e-5, 1e-6)
 
 
 @pytest.mark.parametrize("wrong, message", [
