@@ -8,7 +8,7 @@ import pytest
 import mxmp
 
 PACKAGE = Path(mxmp.__file__).parent
-PARTS = ["benchmark", "data", "nn", "partition", "pipeline", "training", "translation"]
+PARTS = ["benchmark", "data", "nn", "partition", "pipeline", "series", "training", "translation"]
 DOCUMENTED_TO_WAIT = ("probes.py", "states.py", "timeline.py")
 WAITING = {"asnumpy", "asscalar", "waitall", "wait_to_read"}
 
@@ -72,6 +72,7 @@ def test_the_check_of_imports_sees_imports():
 
 @pytest.mark.parametrize("part, allowed", [
     ("nn", {"nn"}), ("partition", {"contexts", "machine", "nn", "partition", "units"}), ("data", {"data"}),
+    ("series", {"data", "nn", "partition", "series", "training"}),
     ("training", {"__version__", "contexts", "nn", "partition", "pipeline", "runtime", "training"}),
     ("pipeline", {"nn", "partition", "pipeline", "runtime", "units"}),
     ("benchmark", {"benchmark", "contexts", "machine", "nn", "partition", "pipeline", "runtime"})])
