@@ -3,8 +3,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Pipeline", "Plan", "Trainer", "data", "nn", "parse_contexts", "partition", "pipeline", "runtime",
-           "translation"]
+__all__ = ["Pipeline", "Plan", "Trainer", "data", "language", "nn", "parse_contexts", "partition", "pipeline",
+           "runtime", "translation"]
 
 if TYPE_CHECKING:
     from .contexts import parse_contexts

@@ -8,7 +8,7 @@ import pytest
 import mxmp
 
 PACKAGE = Path(mxmp.__file__).parent
-PARTS = ["benchmark", "data", "nn", "partition", "pipeline", "series", "tones", "training", "translation"]
+PARTS = ["benchmark", "data", "language", "nn", "partition", "pipeline", "series", "tones", "training", "translation"]
 DOCUMENTED_TO_WAIT = ("probes.py", "states.py", "timeline.py")
 WAITING = {"asnumpy", "asscalar", "waitall", "wait_to_read"}
 

@@ -1,0 +1,136 @@
+"""Text from a language model: the chain runs one token at a time, its layers on their own contexts."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, List, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from ..partition import Plan
+from ..pipeline.recurrent import is_stateful
+from ..training import checkpoint
+from .model import ModelOptions, check_tied, language_chain
+from .vocabulary import Vocabulary, load_vocabulary
+
+
+class Generator:
+    """Draw text from a trained chain.
+
+    Parameters
+    ----------
+    chain : Chain
+        From `language_chain`, with parameters in place.
+    plan : Plan
+        Where the layers live.
+    vocabulary : Words or Pieces
+        Of the training run.
+    """
+
+    def __init__(self, chain: Any, plan: Plan, vocabulary: Vocabulary) -> None:
+        layers = list(chain.layers.values())
+        self._layers = [(layers[i], context) for context, part in zip(plan.contexts, plan.ranges) for i in part]
+        self._vocabulary = vocabulary
+
+    def __call__(self, prompt: str = "", length: int = 50, num_samples: int = 1, temperature: float = 1.0,
+                 top_k: int = 0, seed: int = 0) -> List[str]:
+        """Go on with a text.
+
+        Parameters
+        ----------
+        prompt : str
+            What the texts begin with; without one they begin like a sentence.
+        length : int
+            Tokens to draw; ends of sentences, which become ends of lines, are among them.
+        num_samples : int
+            How many texts.
+        temperature : float
+            What the scores are divided by; near 0 the most likely token is taken.
+        top_k : int
+            Draw from the k most likely tokens; 0 for all.
+        seed : int
+            The same seed draws the same texts, on any contexts, but for what rounding decides.
+
+        Returns
+        -------
+        list of str
+
+        Raises
+        ------
+        ValueError
+            If a number is out of range.
+        """
+        for name, value, least in (("length", length, 1), ("num_samples", num_samples, 1), ("top_k", top_k, 0)):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        begin = [self._vocabulary.end, *self._vocabulary.encode([prompt])[0]]
+        rng, texts = np.random.RandomState(seed), [begin[1:] for _ in range(num_samples)]
+        scores, states = self._run(np.array([begin] * num_samples), self._begin_state(num_samples))
+        for _ in range(length):
+            drawn = [draw(self._allowed(row), temperature, top_k, rng) for row in scores]
+            for text, token in zip(texts, drawn):
+                text.append(token)
+            scores, states = self._run(np.array(drawn)[:, None], states)
+        return [self._decode(text) for text in texts]
+
+    def _run(self, tokens: np.ndarray, states: List[Any]) -> Tuple[np.ndarray, List[Any]]:
+        """Scores (N, V) of the token after ``tokens`` (N, T), and the new states."""
+        array = mx.nd.array(tokens, dtype="int32")
+        new: List[Any] = []
+        for layer, context in self._layers:
+            array = array.as_in_context(context)
+            if is_stateful(layer):
+                array, state = layer(array, states[len(new)])
+                new.append(state)
+            else:
+                array = layer(array)
+        return array[:, -1].asnumpy(), new
+
+    def _begin_state(self, batch_size: int) -> List[Any]:
+        return [layer.begin_state(batch_size, ctx=context) for layer, context in self._layers if is_stateful(layer)]
+
+    def _allowed(self, scores: np.ndarray) -> np.ndarray:
+        scores = scores.astype("float64")
+        scores[self._vocabulary.never_sampled] = -np.inf
+        return scores
+
+    def _decode(self, tokens: List[int]) -> str:
+        lines: List[List[int]] = [[]]
+        for token in tokens:
+            if token == self._vocabulary.end:
+                lines.append([])
+            else:
+                lines[-1].append(token)
+        return "\n".join(self._vocabulary.decode(line) for line in lines).rstrip("\n")
+
+
+def load_generator(found: Path, plan_for: Callable[[Any], Plan]) -> Generator:
+    """A checkpoint's model with its parameters in place.
+
+    Parameters
+    ----------
+    found : Path
+        From `checkpoint.find`.
+    plan_for : callable
+        Takes the chain and returns the `Plan` to place it with.
+
+    Raises
+    ------
+    ValueError
+        If the plan takes a tied table's two ends apart.
+    """
+    sizes = ModelOptions(**checkpoint.read(found)["model"])
+    chain = language_chain(sizes)
+    plan = plan_for(chain)
+    check_tied(sizes, plan)
+    checkpoint.load_chain(found, chain, plan)
+    return Generator(chain, plan, load_vocabulary(found))
+
+
+def draw(scores: np.ndarray, temperature: float, top_k: int, rng: np.random.RandomState) -> int:
+    """One token from the softmax of ``scores / temperature``, (V,) float64, or from its ``top_k`` largest."""
+    chosen = np.argsort(-scores, kind="stable")[:top_k or None]
+    ends = np.cumsum(np.exp((scores[chosen] - scores[chosen[0]]) / temperature))
+    return int(chosen[np.searchsorted(ends, rng.uniform() * ends[-1], side="right")])
