@@ -6,7 +6,8 @@ from typing import List, Sequence, Tuple
 import numpy as np
 
 from .errors import mae
-from .windows import SEASONS, Windows, last_season
+from .inputs import SEASONS, last_season
+from .windows import Windows
 
 
 def best_season(windows: Windows, seasons: Sequence[int] = SEASONS) -> int:
@@ -18,6 +19,11 @@ def best_season(windows: Windows, seasons: Sequence[int] = SEASONS) -> int:
         Training windows.
     seasons : sequence of int
         Those to choose from, in steps.
+
+    Returns
+    -------
+    int
+        The season.
     """
     return min(seasons, key=lambda season: float(np.mean(mae(last_season(windows, season), windows.target))))
 
@@ -31,8 +37,10 @@ class LinearForecaster:
 
     Parameters
     ----------
-    train, valid : Windows
-        What it is fitted to, and what decides.
+    train : Windows
+        What it is fitted to.
+    valid : Windows
+        What decides.
     strengths : sequence of float
         As of `ridge`.
     """
@@ -48,7 +56,7 @@ class LinearForecaster:
         _, self.per_series, self.strength, self._fits = min(tried, key=lambda choice: choice[0])
 
     def __call__(self, windows: Windows) -> np.ndarray:
-        """The forecast, (N, H); the windows are of the series that it was fitted to."""
+        """The forecast of ``windows``, (N, H), which are of the series that it was fitted to."""
         forecast = np.empty_like(windows.target)
         for group, (part, fit) in enumerate(zip(self._parts(windows), self._fits)):
             rows = windows.series == group if self.per_series else slice(None)
@@ -63,13 +71,17 @@ class LinearForecaster:
 
 
 def ridge(read: np.ndarray, target: np.ndarray, strengths: Sequence[float]) -> List[Tuple[np.ndarray, np.ndarray]]:
-    """Ridge regressions whose intercepts are not shrunk (Hastie, Tibshirani and Friedman 2009, "The Elements of
-    Statistical Learning", section 3.4.1, equation 3.44; with fewer rows than columns in its dual form).
+    """Ridge regressions whose intercepts are not shrunk.
+
+    Hastie, Tibshirani and Friedman 2009, "The Elements of Statistical Learning", section 3.4.1, equation 3.44; with
+    fewer rows than columns in its dual form, which has the same solution.
 
     Parameters
     ----------
-    read, target : numpy.ndarray
-        (N, D) and (N, H).
+    read : numpy.ndarray
+        (N, D), what the target is a linear function of.
+    target : numpy.ndarray
+        (N, H).
     strengths : sequence of float
         What is added to the diagonal of the products of the centred columns, above 0.
 

@@ -10,17 +10,17 @@ from .windows import Windows
 
 
 def mae(forecast: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Mean absolute error of each horizon step; (N, H) twice to (H,)."""
+    """The mean absolute error of each horizon step, (H,), of a ``forecast`` (N, H) of the ``target`` (N, H)."""
     return np.abs(forecast - target).mean(axis=0)
 
 
 def rmse(forecast: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Root of the mean squared error of each horizon step; (N, H) twice to (H,)."""
+    """The root of the mean squared error of each step, (H,), of a ``forecast`` (N, H) of the ``target`` (N, H)."""
     return np.sqrt(np.square(forecast - target).mean(axis=0))
 
 
 def naive_scale(series: SeriesSet, season: int, end: int) -> np.ndarray:
-    """Each series' mean absolute change over a season within the hours before ``end``; (K,).
+    """Each series' mean absolute change over a ``season`` within the hours before ``end``, (K,).
 
     What MASE divides errors by (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy", section 3).
 
@@ -46,6 +46,11 @@ def scores(forecast: np.ndarray, windows: Windows, scale: np.ndarray) -> Dict[st
         What was forecast.
     scale : numpy.ndarray
         (K,), as of `naive_scale`.
+
+    Returns
+    -------
+    dict
+        "mae", "rmse" and "mase" over all steps, and "mase_by_step", a list of H numbers.
     """
     scaled = mae(forecast / scale[windows.series, None], windows.target / scale[windows.series, None])
     return {"mae": float(mae(forecast, windows.target).mean()),

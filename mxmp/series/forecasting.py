@@ -15,10 +15,11 @@ from ..training.short import ShortRun
 from .baselines import LinearForecaster, best_season
 from .errors import naive_scale, scores
 from .generate import WEEK, generate
+from .inputs import last_season, model_inputs
 from .model import series_chain
 from .options import SeriesOptions
 from .picture import draw
-from .windows import Windows, last_season, model_inputs, split, train_end
+from .windows import Windows, split, train_end
 
 _log = logging.getLogger(__name__)
 _STRIDE = 5  # hours between windows: it has no factor in common with a week, so that windows start at all hours
@@ -70,7 +71,7 @@ class Forecasting(ShortRun):
         return self.pipe.forward_backward((steps, series), target), len(series), steps.shape[0] * steps.shape[1]
 
     def forecast(self, windows: Windows) -> np.ndarray:
-        """The network's forecast in the series' own units, (N, H)."""
+        """The network's forecast of ``windows`` in the series' own units, (N, H)."""
         parts = []
         inputs = model_inputs(windows)
         for begin in range(0, len(windows), _ROWS):

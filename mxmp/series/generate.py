@@ -47,6 +47,11 @@ def generate(num_series: int, num_hours: int, seed: int) -> SeriesSet:
     seed : int
         Fixes every number; series k does not depend on K.
 
+    Returns
+    -------
+    SeriesSet
+        The series and what is known of them in advance.
+
     Raises
     ------
     ValueError

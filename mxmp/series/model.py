@@ -23,11 +23,13 @@ class SeriesInput(HybridBlock):
         Width C of a step.
 
     Inputs
-        - **steps**: (N, T, C).
-        - **series**: (N,), the number of each window's series.
+    ------
+    - **steps**: (N, T, C) float.
+    - **series**: (N,) int or float, the number of each window's series.
 
     Outputs
-        - **out**: (T, N, units).
+    -------
+    - **out**: (T, N, units) float.
     """
 
     def __init__(self, num_series: int, units: int, input_size: int, prefix: Any = None, params: Any = None) -> None:
@@ -50,10 +52,12 @@ class LastSteps(HybridBlock):
         How many, H.
 
     Inputs
-        - **data**: (T, N, C), T at least H.
+    ------
+    - **data**: (T, N, C), T at least H.
 
     Outputs
-        - **out**: (N, H, C).
+    -------
+    - **out**: (N, H, C).
     """
 
     chunkable = False  # the end of every time chunk is not the end of the sequence
@@ -86,12 +90,11 @@ def series_chain(num_series: int, input_size: int, horizon: int, hidden_size: in
     num_layers : int
         LSTM layers.
 
-    Inputs
-        - **steps**: (N, L + H, C), as of `model_inputs`.
-        - **series**: (N,).
-
-    Outputs
-        - **forecast**: (N, H, 1), to the window's own scale.
+    Returns
+    -------
+    Chain
+        It takes steps (N, L + H, C), as of `model_inputs`, and the number of each window's series (N,), and gives a
+        forecast (N, H, 1) to the window's own scale.
     """
     chain = nn.Chain(prefix="series_")
     with chain.name_scope():

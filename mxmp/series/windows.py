@@ -6,9 +6,7 @@ from typing import Dict, Tuple
 
 import numpy as np
 
-from .generate import DAY, WEEK, SeriesSet
-
-SEASONS = (DAY, WEEK)
+from .generate import SeriesSet
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,12 @@ class Windows:
         return (self.target - mean) / deviation
 
     def unscaled(self, forecast: np.ndarray) -> np.ndarray:
-        """A forecast (N, H) to each window's scale in the series' own units."""
+        """A ``forecast`` (N, H) to each window's scale, in the series' own units."""
         mean, deviation = self.scale
         return forecast * deviation + mean
 
     def of(self, series: int) -> Windows:
-        """The windows of one series."""
+        """The windows of one ``series``."""
         rows = self.series == series
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
@@ -103,7 +101,7 @@ def split(series: SeriesSet, history: int, horizon: int, stride: int, shares: Tu
 
 
 def train_end(windows: Dict[str, Windows]) -> int:
-    """The first hour that no training window may see."""
+    """The first hour that no training window of ``windows`` (what `split` gave) may see."""
     return int(windows["valid"].begin.min())
 
 
@@ -118,34 +116,3 @@ def _cut(series: SeriesSet, name: str, span: Tuple[int, int], history: int, hori
     covariates = series.covariates[:, steps].reshape(*values.shape, -1)
     return Windows(values[:, :history], values[:, history:], covariates, np.repeat(np.arange(num_series), len(begins)),
                    np.tile(begins, num_series))
-
-
-def last_season(windows: Windows, season: int) -> np.ndarray:
-    """The latest known value of each horizon step's place in the season, (N, H): the seasonal-naive forecast.
-
-    Raises
-    ------
-    ValueError
-        If the history is shorter than the season.
-    """
-    length = windows.history.shape[1]
-    if not 1 <= season <= length:
-        raise ValueError(f"the season of {season} steps does not fit into the history of {length}; take a history "
-                         "that is at least as long")
-    return windows.history[:, length - season + np.arange(windows.horizon) % season]
-
-
-def model_inputs(windows: Windows) -> np.ndarray:
-    """What the network reads, (N, L + H, 2 + S + C) float32, each window to its own scale.
-
-    The columns are the value (0 in the horizon), whether the step is in the horizon, what the seasons before say of it
-    (0 in the history), and the covariates.
-    """
-    mean, deviation = windows.scale
-    length = windows.history.shape[1]
-    inputs = np.zeros((*windows.covariates.shape[:2], 2 + len(SEASONS)))
-    inputs[:, :length, 0] = (windows.history - mean) / deviation
-    inputs[:, length:, 1] = 1
-    for i, season in enumerate(SEASONS):
-        inputs[:, length:, 2 + i] = (last_season(windows, season) - mean) / deviation
-    return np.concatenate([inputs, windows.covariates], axis=2).astype("float32")

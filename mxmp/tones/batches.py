@@ -17,24 +17,46 @@ _pad = batchify.Tuple(batchify.Pad(pad_val=0, ret_length=True, dtype="float32"),
 
 
 class Sample(NamedTuple):
-    """A sound as frames."""
+    """A sound as frames.
 
-    frames: np.ndarray   # (T, BINS) float32
-    symbols: np.ndarray  # (U,) int
-    aligned: np.ndarray  # (T,) int, the symbol of each frame, or the blank's number where it is silent
+    Attributes
+    ----------
+    frames : numpy.ndarray
+        (T, BINS) float32.
+    symbols : numpy.ndarray
+        (U,) int.
+    aligned : numpy.ndarray
+        (T,) int, the symbol of each frame, or the blank's number where it is silent.
+    """
+
+    frames: np.ndarray
+    symbols: np.ndarray
+    aligned: np.ndarray
 
 
 class Batch(NamedTuple):
-    """N samples, padded to common lengths T and U. All arrays are float32, lengths too, as Gluon's CTCLoss wants."""
+    """N samples, padded to common lengths T and U. All arrays are float32, lengths too, as Gluon's CTCLoss wants.
 
-    frames: mx.nd.NDArray         # (N, T, BINS), 0 behind each sequence's end
-    num_frames: mx.nd.NDArray     # (N,)
-    symbols: mx.nd.NDArray        # (N, U), -1 behind each sequence's end
-    num_symbols: mx.nd.NDArray    # (N,)
+    Attributes
+    ----------
+    frames : NDArray
+        (N, T, BINS), 0 behind each sequence's end.
+    num_frames : NDArray
+        (N,).
+    symbols : NDArray
+        (N, U), -1 behind each sequence's end.
+    num_symbols : NDArray
+        (N,).
+    """
+
+    frames: mx.nd.NDArray
+    num_frames: mx.nd.NDArray
+    symbols: mx.nd.NDArray
+    num_symbols: mx.nd.NDArray
 
 
 def make_sample(sound: Sound) -> Sample:
-    """Frames of a sound.
+    """The frames of a ``sound``.
 
     Raises
     ------
@@ -50,7 +72,7 @@ def make_sample(sound: Sound) -> Sample:
 
 
 def make_batch(samples: Sequence[Sample]) -> Batch:
-    """Pad samples; every array is new."""
+    """A batch of ``samples``, padded; every array is new."""
     (frames, num_frames), (symbols, num_symbols) = _pad([(s.frames, s.symbols) for s in samples])
     arrays = (frames, num_frames, symbols, num_symbols)
     return Batch(*(array.as_in_context(mx.cpu()).astype("float32", copy=False) for array in arrays))
@@ -65,17 +87,28 @@ def epoch(samples: Sequence[Sample], batch_size: int, seed: int, number: int, st
         At least one.
     batch_size : int
         Samples of each batch but the last one.
-    seed, number : int
-        The order is a function of both.
+    seed : int
+        Of the run.
+    number : int
+        The epoch's; the order is a function of it and the seed.
     start : int
         Batches to leave out at the beginning.
+
+    Returns
+    -------
+    iterator of Batch
+        The batches.
     """
     order = shuffled([len(sample.frames) for sample in samples], batch_size, seed, number)
     return prefetch(make_batch, [[samples[i] for i in rows] for rows in order[start:]])
 
 
 def shuffled(lengths: Sequence[int], batch_size: int, seed: int, number: int) -> List[List[int]]:
-    """Positions of the samples of each batch: pools of some batches are sorted by length, and batches shuffled."""
+    """The positions of the samples of each batch, in an order of which ``seed`` and the epoch's ``number`` decide.
+
+    All samples are shuffled; pools of some batches are sorted by ``lengths`` and cut into batches of ``batch_size``;
+    batches are shuffled.
+    """
     rng = np.random.RandomState([seed, number])
     order, found = rng.permutation(len(lengths)).tolist(), []
     for begin in range(0, len(order), _POOL * batch_size):

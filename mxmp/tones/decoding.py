@@ -10,18 +10,27 @@ Ends = List[float]  # logarithms of the probabilities: of paths that end in a bl
 
 
 def collapse(path: Sequence[int], blank: int) -> List[int]:
-    """The symbols that a path of frames stands for: repetitions merged, then blanks left out (Graves et al. 2006,
-    "Connectionist Temporal Classification", section 3.1)."""
+    """The symbols that a ``path`` of frames stands for: repetitions merged, then each ``blank`` left out.
+
+    Graves et al. 2006, "Connectionist Temporal Classification", section 3.1.
+    """
     return [int(symbol) for i, symbol in enumerate(path) if symbol != blank and (i == 0 or path[i - 1] != symbol)]
 
 
 def best_path(log_probs: np.ndarray) -> List[int]:
-    """The symbols of the most probable path (section 3.2 there); fast, but other symbols may have more paths.
+    """The symbols of the most probable path; fast, but other symbols may be more probable over all of their paths.
+
+    Graves et al. 2006, section 3.2.
 
     Parameters
     ----------
     log_probs : numpy.ndarray
         (T, C), of one sequence's own frames; the last class is the blank.
+
+    Returns
+    -------
+    list of int
+        The symbols.
     """
     return collapse(log_probs.argmax(axis=1).tolist(), log_probs.shape[1] - 1)
 

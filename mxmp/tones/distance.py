@@ -9,7 +9,10 @@ Symbols = Union[Sequence[int], np.ndarray]
 
 
 def edit_distance(hypothesis: Symbols, reference: Symbols) -> int:
-    """The fewest insertions, deletions and substitutions that turn one into the other (Levenshtein 1966)."""
+    """The fewest insertions, deletions and substitutions that turn ``hypothesis`` into ``reference``.
+
+    Levenshtein 1966, "Binary codes capable of correcting deletions, insertions, and reversals".
+    """
     row = np.arange(len(reference) + 1)
     for i, symbol in enumerate(hypothesis, 1):
         before, row = row, np.empty_like(row)
@@ -20,7 +23,7 @@ def edit_distance(hypothesis: Symbols, reference: Symbols) -> int:
 
 
 def token_error_rate(hypotheses: Sequence[Symbols], references: Sequence[Symbols]) -> float:
-    """Edit distances of all sequences together, divided by the references' length together.
+    """The edit distances of all ``hypotheses`` together, divided by the length of all ``references`` together.
 
     Raises
     ------

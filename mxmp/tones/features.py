@@ -38,7 +38,7 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
 
 
 def frame_symbols(sound: Sound, silence: int) -> np.ndarray:
-    """The symbol that sounds in the middle of each frame, or ``silence``; (T,) int."""
+    """The symbol of a ``sound`` in the middle of each frame, or the number ``silence``; (T,) int."""
     middles = np.arange(0, len(sound.samples) - WINDOW + 1, HOP) + WINDOW // 2
     inside = (middles[:, None] >= sound.spans[:, 0]) & (middles[:, None] < sound.spans[:, 1])  # (T, U)
     return np.where(inside.any(1), sound.symbols[inside.argmax(1)], silence)

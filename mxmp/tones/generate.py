@@ -15,11 +15,21 @@ NAMES = "ABCDEFabcdef"
 
 
 class Sound(NamedTuple):
-    """A sequence of symbols and how it sounds."""
+    """A sequence of symbols and how it sounds.
 
-    samples: np.ndarray  # (samples,) float64
-    symbols: np.ndarray  # (U,) int, numbers in `TONES`
-    spans: np.ndarray    # (U, 2) int, first sample of each symbol and the one after its last
+    Attributes
+    ----------
+    samples : numpy.ndarray
+        (samples,) float64, `RATE` a second.
+    symbols : numpy.ndarray
+        (U,) int, numbers in `TONES`.
+    spans : numpy.ndarray
+        (U, 2) int, the first sample of each symbol and the one after its last.
+    """
+
+    samples: np.ndarray
+    symbols: np.ndarray
+    spans: np.ndarray
 
 
 def generate(num_sounds: int, seed: int, split: int = 0, min_symbols: int = 3, max_symbols: int = 9) -> List[Sound]:
@@ -33,10 +43,19 @@ def generate(num_sounds: int, seed: int, split: int = 0, min_symbols: int = 3, m
     ----------
     num_sounds : int
         How many.
-    seed, split : int
-        Fix every number; sound i does not depend on how many there are. Splits draw from different streams.
-    min_symbols, max_symbols : int
-        Bounds of a sound's length U.
+    seed : int
+        Fixes every number; sound i does not depend on how many there are.
+    split : int
+        Each draws from a stream of its own.
+    min_symbols : int
+        Fewest symbols U of a sound.
+    max_symbols : int
+        Most symbols.
+
+    Returns
+    -------
+    list of Sound
+        The sounds.
 
     Raises
     ------

@@ -23,12 +23,11 @@ def tones_chain(num_classes: int, input_size: int, hidden_size: int = 48, num_la
     dropout : float
         Share dropped of what the LSTM layer reads, one mask per sequence.
 
-    Inputs
-        - **frames**: (N, T, F).
-        - **num_frames**: (N,), the frames of each sequence.
-
-    Outputs
-        - **scores**: (N, T, C), not normalised; those behind a sequence's end mean nothing.
+    Returns
+    -------
+    Chain
+        It takes frames (N, T, F) and the number of frames of each sequence (N,), and gives scores (N, T, C), not
+        normalised; those behind a sequence's end mean nothing.
     """
     chain, width = nn.Chain(prefix="tones_"), input_size
     with chain.name_scope():

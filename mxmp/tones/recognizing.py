@@ -63,7 +63,7 @@ class Recognizing(ShortRun):
         return loss, len(batch.frames), batch.frames.shape[0] * batch.frames.shape[1]
 
     def log_probs(self, samples: Sequence[Sample]) -> List[np.ndarray]:
-        """Logarithms of the class probabilities of each sample's own frames, (T, C) each."""
+        """The logarithms of the class probabilities of each of ``samples``, (T, C) for its own T frames."""
         found = []
         for begin in range(0, len(samples), _ROWS):
             part = samples[begin:begin + _ROWS]
@@ -99,6 +99,6 @@ class Recognizing(ShortRun):
 
 
 def make_splits(seed: int, sizes: Dict[str, int]) -> Dict[str, List[Sample]]:
-    """Samples of "train", "valid" and "test"; each split has a stream of random numbers of its own."""
+    """The samples of "train", "valid" and "test", as many as ``sizes`` says; each has a stream of the ``seed``'s."""
     return {name: [make_sample(sound) for sound in generate(size, seed, _SPLITS.index(name))]
             for name, size in sizes.items()}

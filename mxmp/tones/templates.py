@@ -43,12 +43,12 @@ class Templates:
         _, self.centred, self.shortest, self.means = min(tried, key=lambda choice: choice[0])
 
     def __call__(self, frames: np.ndarray) -> List[int]:
-        """The symbols of frames (T, BINS)."""
+        """The symbols of ``frames`` (T, BINS)."""
         runs = [(symbol, len(list(run))) for symbol, run in groupby(self.nearest(frames).tolist())]
         return collapse([symbol for symbol, length in runs if length >= self.shortest], self._silence)
 
     def nearest(self, frames: np.ndarray) -> np.ndarray:
-        """Each frame's symbol or, one higher than the last symbol, silence; (T,) int."""
+        """The symbol of each of ``frames`` (T, BINS) or, one higher than the last symbol, silence; (T,) int."""
         distances = np.square(self._prepared(frames)[:, None] - self.means).sum(axis=2)  # (T, num_symbols + 1)
         return distances.argmin(axis=1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List
 
@@ -20,13 +19,6 @@ from .run import Run
 from .short_options import ShortOptions
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class ShortProgress(Progress):
-    """Remembers the lowest error, too."""
-
-    lowest: float = math.inf
 
 
 class ShortRun(Run):
@@ -55,7 +47,7 @@ class ShortRun(Run):
 
     def __init__(self, options: ShortOptions, chain: nn.Chain, costs: List[LayerCost], loss: Any,
                  contexts: List[mx.Context], folder: Path, steps_per_epoch: int) -> None:
-        self.options, self.progress = options, ShortProgress()
+        self.options, self.progress, self._lowest = options, Progress(), math.inf
         self.plan = make_plan(costs, contexts, options.plan)
         _log.info("plan %s, %d micro-batches, %s:\n%s", self.plan, options.num_microbatches, options.schedule,
                   self.plan.table(costs))
@@ -78,13 +70,25 @@ class ShortRun(Run):
         progress.valid.append([progress.step, progress.train_loss[-1][1], error])
         _log.info("epoch %d valid: %s %.4f, after %.1f minutes", progress.epoch, self.measure, error,
                   progress.seconds / 60)
-        if error < progress.lowest:
-            progress.lowest = error
+        if error < self._lowest:
+            self._lowest = error
             self._save("best")
 
 
 def open_folder(options: ShortOptions, task: str) -> Path:
     """Make the folder of a new run, start its log, and write its options there.
+
+    Parameters
+    ----------
+    options : ShortOptions
+        They may name the folder.
+    task : str
+        What a folder without a name is called, before the time.
+
+    Returns
+    -------
+    Path
+        The folder.
 
     Raises
     ------

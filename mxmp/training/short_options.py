@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Sequence, Type, TypeVar
 
 from .flags import add_flags, check_at_least, check_positive, flag
 
-Kind = TypeVar("Kind", bound="ShortOptions")
+_Kind = TypeVar("_Kind", bound="ShortOptions")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,22 @@ class ShortOptions:
         return asdict(self)
 
 
-def parse_short(kind: Type[Kind], description: Optional[str], arguments: Optional[Sequence[str]] = None) -> Kind:
-    """Options from the command line, or from ``arguments``.
+def parse_short(kind: Type[_Kind], description: Optional[str], arguments: Optional[Sequence[str]] = None) -> _Kind:
+    """Options from flags.
+
+    Parameters
+    ----------
+    kind : type
+        The task's `ShortOptions`.
+    description : str or None
+        What ``--help`` says first.
+    arguments : sequence of str or None
+        In the place of the command line.
+
+    Returns
+    -------
+    ShortOptions
+        Of the given kind.
 
     Raises
     ------

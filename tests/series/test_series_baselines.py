@@ -6,7 +6,8 @@ import pytest
 
 from mxmp.series.baselines import LinearForecaster, best_season, ridge
 from mxmp.series.generate import SeriesSet
-from mxmp.series.windows import last_season, split
+from mxmp.series.inputs import last_season
+from mxmp.series.windows import split
 
 
 def windows(values, history=24, horizon=4, seed=0):
