@@ -6,7 +6,7 @@ from typing import Any, Dict
 
 import numpy as np
 
-from .generate import DAY
+from .generate import COVARIATES, DAY
 from .windows import Windows
 
 _STYLES = {"network": ("#d1661c", "-"), "linear": ("#1f4e79", "--"), "seasonal_naive": ("#999999", ":")}
@@ -46,13 +46,11 @@ def draw(path: Path, windows: Windows, forecasts: Dict[str, np.ndarray], errors:
 
 def _window(axes: Any, windows: Windows, forecasts: Dict[str, np.ndarray], row: int) -> None:
     length, horizon = windows.history.shape[1], windows.horizon
-    past = np.arange(-min(2 * DAY, length), 0)
-    axes.plot(past, windows.history[row, past], color="black")
-    ahead = np.arange(horizon)
-    axes.plot(ahead, windows.target[row], color="black", label="truth")
+    past, ahead = np.arange(-min(2 * DAY, length), 0), np.arange(horizon)
+    axes.plot([*past, *ahead], [*windows.history[row, past], *windows.target[row]], color="black")
     for name, (color, line) in _STYLES.items():
         axes.plot(ahead, forecasts[name][row], line, color=color)
-    event = windows.covariates[row, length - len(past):, 5] > 0  # the column of events
+    event = windows.covariates[row, length - len(past):, COVARIATES.index("event")] > 0
     axes.fill_between(np.arange(-len(past), horizon), 0, 1, where=event, color="#f3e3b3", step="mid",
                       transform=axes.get_xaxis_transform())
     axes.axvline(-0.5, color="#cccccc", zorder=0)
