@@ -5,5 +5,5 @@ from pathlib import Path
 from mxmp import runtime
 
 runtime.configure(threads_per_context=1)
-for folder in ("pipeline", "translation"):
+for folder in ("pipeline", "tones", "translation"):
     sys.path.insert(0, str(Path(__file__).parent / folder))

@@ -8,7 +8,7 @@ import pytest
 import mxmp
 
 PACKAGE = Path(mxmp.__file__).parent
-PARTS = ["benchmark", "data", "language", "nn", "partition", "pipeline", "training", "translation"]
+PARTS = ["benchmark", "data", "language", "nn", "partition", "pipeline", "series", "tones", "training", "translation"]
 DOCUMENTED_TO_WAIT = ("probes.py", "states.py", "timeline.py")
 WAITING = {"asnumpy", "asscalar", "waitall", "wait_to_read"}
 
@@ -78,6 +78,8 @@ def test_the_check_of_imports_sees_imports():
 
 @pytest.mark.parametrize("part, allowed", [
     ("nn", {"nn"}), ("partition", {"contexts", "machine", "nn", "partition", "units"}), ("data", {"data"}),
+    ("series", {"data", "nn", "partition", "series", "training"}),
+    ("tones", {"data", "nn", "partition", "tones", "training"}),
     ("training", {"__version__", "contexts", "nn", "partition", "pipeline", "runtime", "training"}),
     ("pipeline", {"nn", "partition", "pipeline", "runtime", "units"}),
     ("benchmark", {"benchmark", "contexts", "machine", "nn", "partition", "pipeline", "runtime"})])

@@ -35,8 +35,14 @@ class Run:
         What is trained.
     progress : Progress
         How far it is.
+    unit : str
+        What speed counts.
+    retry : str
+        What to do besides lowering the rate when training diverged.
     """
 
+    unit = "tokens"
+    retry = "and --resume"
     options: Any
     pipe: Pipeline
     trainer: Trainer
@@ -62,6 +68,10 @@ class Run:
     def _finish(self) -> Dict[str, Any]:
         """Measure the best checkpoint and write the results."""
         raise NotImplementedError
+
+    def _explained(self, loss: float) -> str:
+        """What a log line says of the loss besides its value."""
+        return f" ppl {perplexity(loss):.2f}"
 
     def _parts(self) -> Sequence[Any]:
         """What a checkpoint holds besides parameters and optimizer states; each has ``save(folder)``."""
@@ -141,15 +151,14 @@ class Run:
         loss, norm, seconds = meter.read()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
-                               f"--learning_rate (now {self.options.learning_rate}) and --resume")
+                               f"--learning_rate (now {self.options.learning_rate}) {self.retry}")
         progress.training_seconds += seconds
         progress.words += meter.words
         progress.train_loss.append([progress.step, loss])
-        speed = meter.words / seconds
-        bar.set_postfix_str(f"loss {loss:.3f}, ppl {perplexity(loss):.1f}, {speed:.0f} tokens/s, norm {norm:.2f}, "
-                            f"lr {rate:.1e}")
-        _log.info("epoch %d step %d/%d loss %.4f ppl %.2f %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1,
-                  progress.step, self._total_steps, loss, perplexity(loss), speed, norm, rate)
+        speed, also = meter.words / seconds, self._explained(loss)
+        bar.set_postfix_str(f"loss {loss:.3f}{also}, {speed:.0f} {self.unit}/s, norm {norm:.2f}, lr {rate:.1e}")
+        _log.info("epoch %d step %d/%d loss %.4f%s %.0f %s/s norm %.3f lr %.2e", progress.epoch + 1, progress.step,
+                  self._total_steps, loss, also, speed, self.unit, norm, rate)
 
     def _save(self, kind: str) -> None:
         self._tick()

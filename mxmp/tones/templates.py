@@ -1,0 +1,56 @@
+"""What the network must beat: the nearest template of each frame, told the alignment of symbols and frames."""
+from __future__ import annotations
+
+from itertools import groupby
+from typing import List, Sequence
+
+import numpy as np
+
+from .batches import Sample
+from .decoding import collapse
+from .distance import token_error_rate
+
+_LONGEST = 6  # frames of a run that may still be taken for an error
+
+
+class Templates:
+    """The mean frame of each symbol and of silence, and a rule that turns frames into symbols.
+
+    Each frame gets the symbol of the nearest mean; runs that are shorter than some length are left out, and of the
+    others repetitions are merged and silence is dropped. Unlike the network this learns from the true alignment.
+
+    Parameters
+    ----------
+    train : sequence of Sample
+        The means are theirs.
+    valid : sequence of Sample
+        The shortest run, and whether each frame's own mean is taken off it first (so that loudness counts less), are
+        those with the lowest token error rate here.
+    num_symbols : int
+        Symbols, without the silence.
+    """
+
+    def __init__(self, train: Sequence[Sample], valid: Sequence[Sample], num_symbols: int) -> None:
+        self._silence = num_symbols
+        frames, aligned = (np.concatenate(parts) for parts in zip(*((s.frames, s.aligned) for s in train)))
+        tried = []
+        for self.centred in (False, True):
+            prepared = self._prepared(frames)
+            self.means = np.stack([prepared[aligned == symbol].mean(axis=0) for symbol in range(num_symbols + 1)])
+            for self.shortest in range(1, _LONGEST + 1):
+                rate = token_error_rate([self(s.frames) for s in valid], [s.symbols for s in valid])
+                tried.append((rate, self.centred, self.shortest, self.means))
+        _, self.centred, self.shortest, self.means = min(tried, key=lambda choice: choice[0])
+
+    def __call__(self, frames: np.ndarray) -> List[int]:
+        """The symbols of ``frames`` (T, BINS)."""
+        runs = [(symbol, len(list(run))) for symbol, run in groupby(self.nearest(frames).tolist())]
+        return collapse([symbol for symbol, length in runs if length >= self.shortest], self._silence)
+
+    def nearest(self, frames: np.ndarray) -> np.ndarray:
+        """The symbol of each of ``frames`` (T, BINS) or, one higher than the last symbol, silence; (T,) int."""
+        distances = np.square(self._prepared(frames)[:, None] - self.means).sum(axis=2)  # (T, num_symbols + 1)
+        return distances.argmin(axis=1)
+
+    def _prepared(self, frames: np.ndarray) -> np.ndarray:
+        return frames - frames.mean(axis=1, keepdims=True) if self.centred else frames
