@@ -115,6 +115,13 @@ def begin_with_frequencies(chain: nn.Chain, sentences: Sequence[Sequence[int]], 
 def check_tied(options: ModelOptions, plan: Plan) -> None:
     """Refuse a plan that takes a tied table's two ends apart.
 
+    Parameters
+    ----------
+    options : ModelOptions
+        Whether the table is tied.
+    plan : Plan
+        Where the layers shall live.
+
     Raises
     ------
     ValueError

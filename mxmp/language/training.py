@@ -31,7 +31,19 @@ _PACKAGES = ("mxnet", "numpy", "gluonnlp", "sentencepiece", "sacrebleu")
 
 @dataclass
 class Progress(shared.Progress):
-    """``valid`` holds [step, loss per token]."""
+    """How far a run is.
+
+    Parameters
+    ----------
+    epoch, batch, step, words : int
+        As of `mxmp.training.progress.Progress`.
+    seconds, training_seconds : float
+        Likewise.
+    train_loss, valid : list of list
+        [step, loss per token] each, in nats.
+    best_loss : float
+        The lowest validation loss per token so far, in nats.
+    """
 
     best_loss: float = math.inf
 
@@ -134,5 +146,5 @@ class Training(Run):
 
 
 def chain_costs(chain: Any, batch_size: int = 64, bptt: int = 16) -> List[LayerCost]:
-    """Computed cost of the chain's layers for a segment."""
+    """The computed cost of each layer of the language ``chain`` for ``batch_size`` rows of ``bptt`` steps."""
     return analytic(chain, mx.nd.zeros((batch_size, bptt), dtype="int32"))
