@@ -89,9 +89,9 @@ def read(checkpoint: Path) -> Dict[str, Any]:
         raise ValueError(f"cannot read the checkpoint {checkpoint}: {error}") from error
 
 
-def load_chain(checkpoint: Path, chain: Any, plan: Plan) -> None:
-    """Give a chain the parameters of a checkpoint, each on its own context."""
-    with Pipeline(chain, plan) as pipe:
+def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> None:
+    """Give a ``chain`` and its ``loss``, if that has any, the parameters of a ``checkpoint``, where ``plan`` says."""
+    with Pipeline(chain, plan, loss) as pipe:
         pipe.load_parameters(str(checkpoint / "model.params"))
 
 
