@@ -8,6 +8,7 @@ import mxnet as mx
 import numpy as np
 
 from .. import nn
+from ..language import model as language
 from .model import ModelOptions, translation_chain
 
 
@@ -64,11 +65,7 @@ def translation_model(flags: Any) -> Model:
 
 
 def language_model(flags: Any) -> Model:
-    """LSTM layers between an embedding and a projection to the vocabulary; ``flags`` has the sizes."""
-    chain = nn.Chain()
-    chain.add_named("embedding", nn.SequenceEmbedding(flags.vocab_size, flags.embed_size))
-    for i in range(flags.num_layers):
-        width = flags.hidden_size if i else flags.embed_size
-        chain.add_named(f"lstm_{i}", nn.LSTMLayer(flags.hidden_size, input_size=width))
-    chain.add_named("projection", nn.Projection(flags.vocab_size, flags.hidden_size))
-    return Model(chain, nn.LabelSmoothedLoss(), flags.vocab_size, flags.batch_size, flags.seq_len, two_sided=False)
+    """The language model; ``flags`` has the sizes."""
+    sizes = language.ModelOptions(flags.vocab_size, flags.embed_size, flags.hidden_size, flags.num_layers, 0.2)
+    return Model(language.language_chain(sizes), nn.LabelSmoothedLoss(layout="NTC"), flags.vocab_size,
+                 flags.batch_size, flags.seq_len, two_sided=False)
