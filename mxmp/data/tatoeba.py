@@ -29,6 +29,7 @@ def load_tatoeba(data_dir: Union[str, os.PathLike[str]]) -> Text:
     Returns
     -------
     Text
+        Its name is "tatoeba".
 
     Raises
     ------

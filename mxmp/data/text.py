@@ -59,12 +59,14 @@ def split_lines(lines: Sequence[str], share: float = 0.025) -> Tuple[List[str], 
     Parameters
     ----------
     lines : sequence of str
-    share : float
+        To be split.
+    share : float, default 0.025
         Share of different lines that the validation and the test text have each, on average.
 
     Returns
     -------
     train, valid, test : list of str
+        The lines of each split.
     """
     splits: Tuple[List[str], List[str], List[str]] = [], [], []
     for line in lines:
@@ -80,6 +82,16 @@ def line_hash(line: str) -> bytes:
 
 def load_text(train: PathLike, valid: PathLike, test: PathLike) -> Text:
     """Load text of your own from three files, one sentence a line, plain or ``.gz``.
+
+    Parameters
+    ----------
+    train, valid, test : str or path
+        The files of the three splits.
+
+    Returns
+    -------
+    Text
+        Its name is "files".
 
     Raises
     ------

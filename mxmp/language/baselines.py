@@ -63,7 +63,7 @@ class KneserNey:
             self._orders.append(_smoothed(keys[n - 1], counts, contexts, num_contexts))
 
     def log_probs(self, sentences: Sequence[Sequence[int]]) -> np.ndarray:
-        """Natural logarithms of the probabilities of all tokens of the sentences, (tokens,) float64."""
+        """The natural logarithms of the probabilities of all tokens of ``sentences``, in order, (tokens,) float64."""
         tokens, places = self._flat(sentences)
         unigrams = self._orders[0]
         probs = unigrams.shares[tokens] + unigrams.backoffs[0] / self._size

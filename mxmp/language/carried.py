@@ -20,6 +20,11 @@ class Carried:
         Whose states they are.
     batch_size : int
         Rows of a step.
+
+    Attributes
+    ----------
+    states : list of list of NDArray
+        The arrays of each stateful layer, on its context; empty before `begin` or `load`.
     """
 
     def __init__(self, pipe: Pipeline, batch_size: int) -> None:
@@ -31,12 +36,12 @@ class Carried:
         self.states = self._pipe.begin_state(self._batch_size)
 
     def save(self, folder: Path) -> None:
-        """Write ``states.params``; waits for the states."""
+        """Write ``states.params`` into ``folder``; waits for the states."""
         mx.nd.save(str(folder / _FILE), {f"{i}/{j}": array.as_in_context(mx.cpu())
                                          for i, layer in enumerate(self.states) for j, array in enumerate(layer)})
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote, onto whatever contexts the layers live on now."""
+        """Read what `save` wrote into ``folder``, onto whatever contexts the layers live on now."""
         saved = mx.nd.load(str(folder / _FILE))
         self.states = [[saved[f"{i}/{j}"].as_in_context(array.context) for j, array in enumerate(layer)]
                        for i, layer in enumerate(self._pipe.begin_state(self._batch_size))]

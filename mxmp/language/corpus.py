@@ -11,11 +11,24 @@ from .vocabulary import Pieces, Vocabulary, Words, count_words
 
 _log = logging.getLogger(__name__)
 Sentences = List[List[int]]
+"""Token numbers of each line."""
 
 
 @dataclass
 class Encoded:
-    """A text as token numbers, without end marks, and the words of the parts that are measured."""
+    """A text as token numbers, without end marks, and the words of the parts that are measured.
+
+    Parameters
+    ----------
+    text : Text
+        What was encoded.
+    vocabulary : Words or Pieces
+        Learned from its training lines.
+    train, valid, test : list of list of int
+        Token numbers of each line.
+    valid_words, test_words : int
+        Number of words, as of `count_words`.
+    """
 
     text: Text
     vocabulary: Vocabulary
@@ -27,7 +40,7 @@ class Encoded:
 
 
 def load_corpus(options: Options) -> Text:
-    """The text that filled options ask for; of data sets with two languages the English side.
+    """The text that filled ``options`` ask for; of data sets with two languages the English side.
 
     Raises
     ------
@@ -61,6 +74,18 @@ def _own(options: Options) -> Text:
 def encode(text: Text, options: Options) -> Encoded:
     """Learn the vocabulary from the training text, and encode all three splits.
 
+    Parameters
+    ----------
+    text : Text
+        What to encode.
+    options : Options
+        Filled; they say what a token is.
+
+    Returns
+    -------
+    Encoded
+        The text as token numbers.
+
     Raises
     ------
     ValueError
@@ -77,11 +102,11 @@ def encode(text: Text, options: Options) -> Encoded:
 
 
 def num_tokens(sentences: Sentences) -> int:
-    """Tokens of sentences, an end mark for each among them."""
+    """The number of tokens of ``sentences``, an end mark for each among them."""
     return sum(len(sentence) + 1 for sentence in sentences)
 
 
 def unknown_share(encoded: Encoded) -> float:
-    """Share of the test's tokens that are the one for unknown words, from 0 to 1."""
+    """The share of the test tokens of ``encoded``, end marks among them, that stand for unknown words, 0 to 1."""
     unknown = encoded.vocabulary.unknown
     return sum(sentence.count(unknown) for sentence in encoded.test) / num_tokens(encoded.test)

@@ -58,6 +58,7 @@ class Generator:
         Returns
         -------
         list of str
+            The texts, each with the prompt.
 
         Raises
         ------
@@ -121,7 +122,7 @@ class Generator:
 
 
 def load_generator(found: Path, plan_for: Callable[[Any], Plan], softmax: Sequence[mx.Context] = ()) -> Generator:
-    """A checkpoint's model with its parameters in place.
+    """Build a checkpoint's model with its parameters in place.
 
     Parameters
     ----------
@@ -135,11 +136,13 @@ def load_generator(found: Path, plan_for: Callable[[Any], Plan], softmax: Sequen
     Returns
     -------
     Generator
+        It draws from the model.
 
     Raises
     ------
     ValueError
-        If the plan takes a tied table's two ends apart, or the projection was not split in training.
+        If the checkpoint cannot be read, the plan takes a tied table's two ends apart, or a projection that was not
+        split in training should be.
     """
     described = checkpoint.read(found)
     sizes, is_split = ModelOptions(**described["model"]), described["options"].get("softmax_contexts", 1) > 1
@@ -154,7 +157,24 @@ def load_generator(found: Path, plan_for: Callable[[Any], Plan], softmax: Sequen
 
 
 def draw(scores: np.ndarray, temperature: float, top_k: int, rng: np.random.RandomState) -> int:
-    """One token from the softmax of ``scores / temperature``, (V,) float64, or from its ``top_k`` largest."""
+    """Draw one token from the softmax of ``scores / temperature``.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        (V,) float64, minus infinity for tokens that are never drawn.
+    temperature : float
+        Above 0.
+    top_k : int
+        Only the k largest scores count; 0 for all.
+    rng : numpy.random.RandomState
+        One number is taken from it.
+
+    Returns
+    -------
+    int
+        The token's number.
+    """
     chosen = np.argsort(-scores, kind="stable")[:top_k or None]
     ends = np.cumsum(np.exp((scores[chosen] - scores[chosen[0]]) / temperature))
     return int(chosen[np.searchsorted(ends, rng.uniform() * ends[-1], side="right")])

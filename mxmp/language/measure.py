@@ -29,21 +29,36 @@ class Perplexity:
 
     @property
     def per_token(self) -> float:
-        """What models with the same tokens are compared by."""
+        """exp(nats / tokens): what models with the same tokens are compared by."""
         return perplexity(self.nats / self.tokens)
 
     @property
     def per_word(self) -> float:
-        """What models with different tokens are compared by."""
+        """exp(nats / words): what models with different tokens are compared by."""
         return perplexity(self.nats / self.words)
 
     def as_dict(self) -> Dict[str, Any]:
-        """Plain values."""
+        """The fields and both perplexities by name."""
         return {**asdict(self), "per_token": self.per_token, "per_word": self.per_word}
 
 
 def measure(pipe: Pipeline, segments: Sequence[Segment], words: int) -> Perplexity:
-    """A model's perplexity over `evaluation_segments`, its states carried from each to the next."""
+    """Measure a model on a text, its states carried from each segment to the next; waits for the sum at the end.
+
+    Parameters
+    ----------
+    pipe : Pipeline
+        The model, with a loss that is a cross entropy, not smoothed.
+    segments : sequence of Segment
+        From `evaluation_segments`, at least one.
+    words : int
+        Words of the text, as of `count_words`.
+
+    Returns
+    -------
+    Perplexity
+        Of the whole text.
+    """
     total: Any = 0.0
     states = pipe.begin_state(segments[0].tokens.shape[0])
     for segment in segments:
@@ -53,7 +68,10 @@ def measure(pipe: Pipeline, segments: Sequence[Segment], words: int) -> Perplexi
 
 
 def measure_baselines(encoded: Encoded) -> Dict[str, Perplexity]:
-    """Perplexities of the test text under a unigram and a 5-gram model of the training text."""
+    """The perplexities of the test text of ``encoded`` under n-gram models (`KneserNey`) of its training text.
+
+    By name: "unigram" and "5-gram".
+    """
     end, size = encoded.vocabulary.end, len(encoded.vocabulary)
     found = {}
     for name, order in (("unigram", 1), ("5-gram", 5)):

@@ -144,6 +144,13 @@ def begin_with_frequencies(biases: Sequence[Parameter], sentences: Sequence[Sequ
 def check_tied(options: ModelOptions, plan: Plan) -> None:
     """Refuse a plan that takes a tied table's two ends apart.
 
+    Parameters
+    ----------
+    options : ModelOptions
+        Whether the table is tied.
+    plan : Plan
+        Where the layers shall live.
+
     Raises
     ------
     ValueError

@@ -13,7 +13,15 @@ _DATASETS = ("numbers", "tatoeba", "multi30k", "files")
 
 @dataclass(frozen=True)
 class Options:
-    """What a training run is asked to do; None stands for the data set's own default (`PRESETS`)."""
+    """What a training run is asked to do; None stands for the data set's own default (`PRESETS`).
+
+    Each option is a flag of ``scripts/train_language_model.py``, whose ``--help`` says what it means.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or options contradict each other.
+    """
 
     dataset: Optional[str] = flag(None, "what to train on; 'files' are your own (default numbers, or files where one "
                                         "is given)", type=str, choices=_DATASETS)
@@ -74,7 +82,7 @@ class Options:
                              "those three and leave out --text")
 
     def filled(self) -> Options:
-        """These options with the data set's defaults in the place of None."""
+        """The options with the data set's defaults in the place of None."""
         own = self.text or self.train_text or self.valid_text or self.test_text
         chosen = replace(self, dataset=self.dataset or ("files" if own else "numbers"))
         return replace(chosen, **{k: v for k, v in PRESETS[str(chosen.dataset)].items() if getattr(chosen, k) is None})

@@ -10,12 +10,24 @@ from ..data.prefetch import prefetch
 
 
 class Segment(NamedTuple):
-    """N rows' next T tokens, int32 on the CPU; what row n reads first is what it last had to predict before."""
+    """N rows' next T tokens; what row n reads first is what it last had to predict before.
 
-    tokens: mx.nd.NDArray        # (N, T) what the model reads
-    labels: mx.nd.NDArray        # (N, T) the token after each
-    valid_length: mx.nd.NDArray  # (N,)   how many labels of each row count
-    num_tokens: int              # labels that count
+    Attributes
+    ----------
+    tokens : NDArray
+        (N, T) int32 on the CPU, what the model reads.
+    labels : NDArray
+        (N, T) int32 on the CPU, the token after each.
+    valid_length : NDArray
+        (N,) int32 on the CPU, how many labels of each row count.
+    num_tokens : int
+        Labels that count.
+    """
+
+    tokens: mx.nd.NDArray
+    labels: mx.nd.NDArray
+    valid_length: mx.nd.NDArray
+    num_tokens: int
 
 
 class TrainingStream:
@@ -82,8 +94,19 @@ def evaluation_segments(sentences: Sequence[Sequence[int]], end: int, batch_size
 
     Parameters
     ----------
-    sentences, end, batch_size, bptt
-        As of `TrainingStream`.
+    sentences : list of list of int
+        Token numbers without end marks, at least one sentence.
+    end : int
+        The end mark, which also precedes the first sentence of each row.
+    batch_size : int
+        Rows N.
+    bptt : int
+        Steps T of each segment but the last, which may have fewer.
+
+    Returns
+    -------
+    list of Segment
+        One after the other.
     """
     sizes = np.array([len(sentence) + 1 for sentence in sentences])
     # a sentence goes to the row that its first token would be in if rows were cut anywhere

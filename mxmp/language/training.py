@@ -31,7 +31,19 @@ _PACKAGES = ("mxnet", "numpy", "gluonnlp", "sentencepiece", "sacrebleu")
 
 @dataclass
 class Progress(shared.Progress):
-    """``valid`` holds [step, loss per token]."""
+    """How far a run is.
+
+    Parameters
+    ----------
+    epoch, batch, step, words : int
+        As of `mxmp.training.progress.Progress`.
+    seconds, training_seconds : float
+        Likewise.
+    train_loss, valid : list of list
+        [step, loss per token] each, in nats.
+    best_loss : float
+        The lowest validation loss per token so far, in nats.
+    """
 
     best_loss: float = math.inf
 
@@ -136,6 +148,8 @@ class Training(Run):
 
 
 def chain_costs(chain: Any, loss: Any, batch_size: int = 64, bptt: int = 16) -> List[LayerCost]:
-    """The computed cost of each of the ``chain``'s layers for a segment (``batch_size``, ``bptt``); with the last one's
-    counts what a ``loss`` that has the projection does on one context."""
+    """The computed cost of each layer of the language ``chain`` for ``batch_size`` rows of ``bptt`` steps.
+
+    With the last layer's counts what a ``loss`` that has the projection does on one context.
+    """
     return analytic(chain, mx.nd.zeros((batch_size, bptt), dtype="int32"), loss=loss)

@@ -21,7 +21,7 @@ def split_words(line: str) -> List[str]:
 
 
 def join_words(words: Iterable[str]) -> str:
-    """Words as text that people would write: no space before marks that end something, or after those that begin it."""
+    """The text of ``words``, with no space before marks that end something or after those that begin something."""
     return re.sub(r" ([.,;:!?%)\]])|([(\[]) ", r"\1\2", " ".join(words))
 
 
@@ -49,7 +49,7 @@ class Words:
 
     @classmethod
     def learn(cls, lines: Sequence[str], min_count: int) -> Words:
-        """All words that occur ``min_count`` times in the lines, and two more tokens: ``<unk>`` and ``</s>``."""
+        """All words that ``lines`` have at least ``min_count`` times, and two more tokens: ``<unk>`` and ``</s>``."""
         counter = gluonnlp.data.count_tokens([word for line in lines for word in split_words(line)])
         for special in (_UNKNOWN, _END):
             counter.pop(special, None)
@@ -61,15 +61,15 @@ class Words:
         return len(self.vocab)
 
     def encode(self, lines: Sequence[str]) -> List[List[int]]:
-        """Token numbers of each line, without an end mark."""
+        """The token numbers of each of ``lines``, without an end mark."""
         return [self.vocab[split_words(line)] for line in lines]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of token numbers, none of them the end mark."""
+        """The text of token numbers ``ids``, none of them the end mark."""
         return join_words(self.vocab.idx_to_token[index] for index in ids)
 
     def save(self, folder: Path) -> None:
-        """Write ``words.json``."""
+        """Write ``words.json`` into ``folder``."""
         (folder / _FILE).write_text(self.vocab.to_json() + "\n", encoding="utf-8")
 
 
@@ -83,8 +83,10 @@ class Pieces:
 
     Attributes
     ----------
-    end, unknown, never_sampled
-        As of `Words`.
+    end, unknown : int
+        The numbers of the end mark and of the token for new characters.
+    never_sampled : list of int
+        Tokens that are no text.
     """
 
     def __init__(self, subwords: Subwords) -> None:
@@ -94,7 +96,7 @@ class Pieces:
 
     @classmethod
     def learn(cls, lines: Sequence[str], vocab_size: int) -> Pieces:
-        """Byte-pair encodings of the lines.
+        """Learn byte-pair encodings; returns ``vocab_size`` tokens that ``lines`` can be made of.
 
         Raises
         ------
@@ -108,28 +110,29 @@ class Pieces:
         return len(self._subwords.src_vocab)
 
     def encode(self, lines: Sequence[str]) -> List[List[int]]:
-        """Token numbers of each line, without an end mark."""
+        """The token numbers of each of ``lines``, without an end mark."""
         return self._subwords.encode_src(lines)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of token numbers, none of them the end mark."""
+        """The text of token numbers ``ids``, none of them the end mark."""
         return self._subwords.decode_tgt(ids)
 
     def save(self, folder: Path) -> None:
-        """Write ``subwords.model``."""
+        """Write ``subwords.model`` into ``folder``."""
         self._subwords.save(folder)
 
 
 Vocabulary = Union[Words, Pieces]
+"""Either kind of tokens."""
 
 
 def load_vocabulary(folder: Path) -> Vocabulary:
-    """Read what either vocabulary's `save` wrote.
+    """The vocabulary whose `save` wrote into ``folder``.
 
     Raises
     ------
     ValueError
-        If the folder holds neither.
+        If the folder holds neither kind.
     """
     if not (folder / _FILE).is_file():
         return Pieces(Subwords.load(folder))
@@ -137,5 +140,5 @@ def load_vocabulary(folder: Path) -> Vocabulary:
 
 
 def count_words(lines: Sequence[str]) -> int:
-    """Words of lines, an end mark for each line among them: what perplexities per word are divided by."""
+    """The number of words of ``lines``, an end mark for each line among them: what perplexities per word divide by."""
     return sum(len(split_words(line)) + 1 for line in lines)

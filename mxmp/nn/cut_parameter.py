@@ -13,10 +13,14 @@ class RowsParameter(PlacedParameter):
 
     Parameters
     ----------
-    name, place, kwargs
-        As of `PlacedParameter`; the shape is that of these rows.
+    name : str
+        The full name.
+    place : mx.Context
+        Where these rows live.
     start : int
         The first row's number in the whole.
+    kwargs
+        As of `Parameter`; the shape is that of these rows.
     """
 
     def __init__(self, name: str, place: mx.Context, start: int, **kwargs: Any) -> None:
@@ -60,11 +64,12 @@ class DrawnRows(mx.init.Initializer):
     init : Initializer
         What draws the matrix; its scale may depend on the matrix's shape.
     rows : int
-        Of the whole matrix.
+        Number of rows of the whole matrix.
     start : int
         The first of the rows to take.
     drawn : dict
-        Shared by the initializers of one matrix, to draw it once.
+        Empty at first; shared by the initializers of one matrix, which use it in the order of their rows, so that it
+        is drawn once.
     """
 
     def __init__(self, init: mx.init.Initializer, rows: int, start: int, drawn: Dict[str, mx.nd.NDArray]) -> None:

@@ -8,7 +8,7 @@ from mxnet.gluon import Block
 
 
 def write_export(block: Block, outputs: Sequence[Any], path: str, epoch: int, remove_amp_cast: bool) -> None:
-    """Write ``path-symbol.json`` and ``path-0000.params`` as ``HybridBlock.export`` does.
+    """Write ``PATH-symbol.json`` and ``PATH-EPOCH.params``, four digits in EPOCH, as ``HybridBlock.export`` does.
 
     Gluon takes the graph from a CachedOp, which cannot span two contexts. A graph names no contexts, so that what was
     spread over several devices goes to files all the same, and runs on one wherever it is loaded.
@@ -34,5 +34,5 @@ def write_export(block: Block, outputs: Sequence[Any], path: str, epoch: int, re
 
 
 def variable(name: str) -> Any:
-    """An input of a graph, of the kind of array that is in use."""
+    """An input of a graph, for NumPy arrays where MXNet was switched to these."""
     return mx.sym.var(name).as_np_ndarray() if mx.util.is_np_array() else mx.sym.var(name)

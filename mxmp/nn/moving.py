@@ -20,7 +20,10 @@ class MovingBlock(HybridBlock):
 
 
 def move_to(block: Block, args: Tuple) -> Tuple:
-    """The arguments, arrays and lists of arrays, on the block's context; symbols and all else as they are."""
+    """The arguments, arrays and lists of arrays, on the block's context; symbols and all else as they are.
+
+    Where the first argument is no array, all of them are left as they are.
+    """
     first = next(_flat(args), None)
     if not isinstance(first, mx.nd.NDArray):
         return args

@@ -8,13 +8,13 @@ from mxnet.util import is_np_array
 
 
 def take_rows(array: Any, begin: int, end: int) -> Any:
-    """(R, ...) to (end - begin, ...)."""
+    """Rows ``begin`` to ``end - 1`` of an array or symbol (R, ...), (end - begin, ...)."""
     F = mx.sym if isinstance(array, mx.sym.Symbol) else mx.nd
     return (F.npx if is_np_array() else F).slice(array, begin=(begin,), end=(end,))
 
 
 def join_rows(parts: Sequence[Any]) -> Any:
-    """Arrays (R, ...) one after the other, on the last one's context."""
+    """Arrays or symbols (R, ...), each with an R of its own, one after the other on the last one's context."""
     F = mx.sym if isinstance(parts[-1], mx.sym.Symbol) else mx.nd
     if F is mx.nd:
         parts = [part.as_in_context(parts[-1].context) for part in parts]

@@ -16,11 +16,12 @@ class ShardedSoftmaxLoss(Block):
 
     It is ``LabelSmoothedLoss(smoothing)(Projection(vocab_size)(hidden), label, valid_length)`` in another place: each
     context has some rows of the projection, computes the logits of its own tokens and, of them, the logarithm of the
-    sum of exponentials, z_k. These, and the label's logit from the context that has it, are all that leaves a context;
-    with z = log(sum of exp(z_k)) the gradient of a logit is its share of its own context's softmax, times
-    exp(z_k - z). No context ever holds all the logits, nor all of the projection. Half of the eight GPUs
-    of Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks", section 3.5, worked on the softmax
-    in this way.
+    sum of exponentials, z_k. These, the label's logit from the context that has it and, for label smoothing, the sum
+    of the logits are all that leaves a context. Without smoothing the loss is z less the label's logit, with
+    z = log(sum of exp(z_k)), and the derivative of z by a token's logit is the token's probability in the softmax of
+    its own context, times exp(z_k - z). No context ever holds all the logits, nor all of the projection. Half of the
+    eight GPUs of Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks", section 3.5, shared the
+    softmax in this way.
 
     It is a plain Block, as one hybridized graph cannot span contexts; what each context does is hybridized.
 
@@ -29,7 +30,7 @@ class ShardedSoftmaxLoss(Block):
     vocab_size : int
         Number of tokens V.
     contexts : sequence of mx.Context
-        Each gets V / len(contexts) rows, or one more.
+        Each gets V // len(contexts) rows, or one more.
     in_units : int, default 0
         Width E of the input; 0 takes it from the first one seen.
     label_smoothing : float, default 0
@@ -88,7 +89,7 @@ class ShardedSoftmaxLoss(Block):
 
     @property
     def contexts(self) -> List[mx.Context]:
-        """Where the rows live."""
+        """Where the rows live, the first ones first."""
         return [shard.context for shard in self.shards]
 
     @property
@@ -151,14 +152,14 @@ class ShardedSoftmaxLoss(Block):
 
 
 def log_sum_exp(parts: Sequence[mx.nd.NDArray]) -> mx.nd.NDArray:
-    """Element by element log(exp(a) + exp(b) + ...), as large as the largest allows."""
+    """Element by element log(exp(a) + exp(b) + ...) of arrays of one shape; large elements do not overflow."""
     stacked = mx.nd.stack(*parts, axis=0)  # (K, ...)
     largest = mx.nd.BlockGrad(mx.nd.max(stacked, axis=0))  # it cancels: no gradient belongs to it
     return largest + mx.nd.log(mx.nd.sum(mx.nd.exp(mx.nd.broadcast_sub(stacked, largest.expand_dims(0))), axis=0))
 
 
 def pick_along(array: mx.nd.NDArray, places: mx.nd.NDArray) -> mx.nd.NDArray:
-    """Elements of the last axis, (..., M) by (..., k) int32 to (..., k)."""
+    """The elements of an array (..., M) at places (..., k) int32 of its last axis, (..., k)."""
     flat, rows = array.reshape((-1, array.shape[-1])), places.reshape((-1, places.shape[-1]))
     starts = mx.nd.arange(0, flat.size, flat.shape[1], dtype="int32", ctx=array.context)  # of the rows
     return mx.nd.take(flat.reshape((-1,)), mx.nd.broadcast_add(rows, starts.expand_dims(1))).reshape(places.shape)

@@ -20,7 +20,7 @@ class SoftmaxShard(HybridBlock):
     vocab_size : int
         Number of all tokens.
     context : mx.Context
-        Where it works.
+        Where it works, and its parameters live.
     in_units : int
         Width E of the input; 0 takes it from the first one seen.
     add_up : bool
@@ -39,9 +39,9 @@ class SoftmaxShard(HybridBlock):
 
     Outputs
     -------
-    - **log_sum**: as the label, ``dtype``, log of the sum of the exponentials of its logits.
+    - **log_sum**: ``dtype``, of the label's shape: log of the sum of the exponentials of its logits.
     - **target**: likewise, the label's logit, or 0 where another shard has it.
-    - **total**: likewise, the sum of its logits.
+    - **total**: likewise, the sum of its logits, or 0.
     """
 
     def __init__(self, tokens: range, vocab_size: int, context: mx.Context, in_units: int, add_up: bool,
@@ -74,7 +74,23 @@ class SoftmaxShard(HybridBlock):
         return F.FullyConnected(data, weight, bias, num_hidden=len(self._tokens), flatten=False)
 
     def top_k(self, data: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]:
-        """Of an input (..., E): log of the sum of exponentials (...), and its up to k largest logits and their tokens.
+        """The largest logits, and what makes them log probabilities.
+
+        Parameters
+        ----------
+        data : NDArray
+            (..., E) ``dtype``, on its context.
+        k : int
+            How many; a shard with fewer tokens gives all of them.
+
+        Returns
+        -------
+        log_sum : NDArray
+            (...), log of the sum of the exponentials of all its logits.
+        values : NDArray
+            (..., min(k, V')), the largest first.
+        tokens : NDArray
+            (..., min(k, V')) int32, their numbers in the whole vocabulary.
         """
         logits = self._logits(mx.nd, data, self.weight.data(), self.bias.data())  # (..., V')
         values, tokens = mx.nd.topk(logits, k=min(k, len(self._tokens)), ret_typ="both", dtype="int32")

@@ -7,7 +7,7 @@ import mxnet as mx
 
 
 def total(F: Any, data: Any, size: int, dtype: str) -> Any:
-    """(A, B, V) to (A, B), summed over the last axis, of length ``size`` (0 if a symbol is to find it out).
+    """The sums of (A, B, V) ``data`` over its last axis, (A, B); V is ``size``, or 0 if a symbol is to find it out.
 
     A product with ones: MXNet 1.9.1's reduction takes ten times as long on CPUs (docs/benchmarks.md has the program).
     """

@@ -19,13 +19,13 @@ def span(costs: Sequence[float], softmax: float, num_contexts: int, memory: Opti
     costs : sequence of float
         Time of each layer on one context, in any unit, at least 0.
     softmax : float
-        Time of the whole softmax (a `ShardedSoftmaxLoss`) on one context.
+        Time of the whole softmax (a `ShardedSoftmaxLoss`) on one context, in the unit of ``costs``.
     num_contexts : int
         Of the stages and the softmax together.
     memory : sequence of float or None
-        What must fit, of each layer.
+        Memory that each layer needs, in any unit; None leaves memory out of account.
     softmax_memory : float, default 0
-        What must fit, of the whole softmax.
+        Memory that the whole softmax needs, in the unit of ``memory``.
     memory_limit : float or None
         The most that a context can hold, in the unit of ``memory``.
     transfer : sequence of float or None
@@ -36,7 +36,7 @@ def span(costs: Sequence[float], softmax: float, num_contexts: int, memory: Opti
     Returns
     -------
     counts : list of int
-        Layers of each stage, one fewer stages than contexts for each further context of the softmax.
+        Layers of each of the ``num_contexts - spanned + 1`` stages.
     spanned : int
         Contexts of the last stage, over which the softmax is split.
 

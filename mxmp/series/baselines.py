@@ -31,8 +31,8 @@ def best_season(windows: Windows, seasons: Sequence[int] = SEASONS) -> int:
 class LinearForecaster:
     """Autoregressions with exogenous inputs: ridge regression, with coefficients of its own for each step ("direct").
 
-    They read each window's whole history and the covariates of history and horizon, to the window's own scale as the
-    network does. One regression serves all series, or each series has its own, and the coefficients are shrunk more or
+    They read each window's whole history, to the window's own scale as the network does, and the covariates of history
+    and horizon. One regression serves all series, or each series has its own, and the coefficients are shrunk more or
     less: whatever has the smallest mean absolute error on validation windows.
 
     Parameters
@@ -42,7 +42,19 @@ class LinearForecaster:
     valid : Windows
         What decides.
     strengths : sequence of float
-        As of `ridge`.
+        Those to choose from, as of `ridge`.
+
+    Attributes
+    ----------
+    per_series : bool
+        Whether each series has a regression of its own.
+    strength : float
+        The one chosen.
+
+    Raises
+    ------
+    ValueError
+        If a strength is not positive.
     """
 
     def __init__(self, train: Windows, valid: Windows, strengths: Sequence[float] = (10, 100, 1000)) -> None:

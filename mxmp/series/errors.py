@@ -20,9 +20,10 @@ def rmse(forecast: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def naive_scale(series: SeriesSet, season: int, end: int) -> np.ndarray:
-    """Each series' mean absolute change over a ``season`` within the hours before ``end``, (K,).
+    """The mean absolute change of each of ``series`` over a ``season`` within the hours before ``end``, (K,).
 
-    What MASE divides errors by (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy", section 3).
+    What MASE divides errors by (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy", section 3,
+    for a season of one step).
 
     Raises
     ------
@@ -50,7 +51,8 @@ def scores(forecast: np.ndarray, windows: Windows, scale: np.ndarray) -> Dict[st
     Returns
     -------
     dict
-        "mae", "rmse" and "mase" over all steps, and "mase_by_step", a list of H numbers.
+        "mae" and "rmse" in the series' own units and "mase" over all steps, and "mase_by_step", a list of H numbers
+        with four decimals.
     """
     scaled = mae(forecast / scale[windows.series, None], windows.target / scale[windows.series, None])
     return {"mae": float(mae(forecast, windows.target).mean()),

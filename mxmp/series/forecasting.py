@@ -37,6 +37,11 @@ class Forecasting(ShortRun):
         Where the layers live.
     folder : Path
         The run's folder.
+
+    Raises
+    ------
+    ValueError
+        If the series are too short for the windows, or the plan does not suit the layers and contexts.
     """
 
     measure = "MASE"

@@ -10,16 +10,17 @@ DAY, WEEK = 24, 168  # hours
 
 COVARIATES = ("sine of the hour", "cosine of the hour", "sine of the weekday", "cosine of the weekday", "weekend",
               "event", "weather")
+"""What is known of each hour in advance: waves from -1 to 1, 1 at weekends and during events, weather around 0."""
 
 
 @dataclass(frozen=True)
 class SeriesSet:
-    """K series over T hours and what is known of each hour in advance.
+    """The values of K series over T hours, and what is known of each hour in advance.
 
     Parameters
     ----------
     values : numpy.ndarray
-        (K, T) float64; every series has a scale of its own.
+        (K, T) float64, in no particular unit; every series has a scale of its own.
     covariates : numpy.ndarray
         (K, T, C) float64, the columns of `COVARIATES`.
     """
@@ -43,7 +44,7 @@ def generate(num_series: int, num_hours: int, seed: int) -> SeriesSet:
     Parameters
     ----------
     num_series, num_hours : int
-        K and T. Hour 0 is Monday's first.
+        How many, K, and how long, T; hour 0 is Monday's first.
     seed : int
         Fixes every number; series k does not depend on K.
 

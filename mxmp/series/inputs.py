@@ -7,6 +7,7 @@ from .generate import DAY, WEEK
 from .windows import Windows
 
 SEASONS = (DAY, WEEK)
+"""Seasons that forecasters know of, in hours."""
 
 
 def last_season(windows: Windows, season: int) -> np.ndarray:
@@ -17,7 +18,7 @@ def last_season(windows: Windows, season: int) -> np.ndarray:
     windows : Windows
         What is forecast.
     season : int
-        Steps.
+        Its length in steps.
 
     Returns
     -------

@@ -18,7 +18,7 @@ class SeriesInput(HybridBlock):
         Number of series K; each has a vector of its own, so that what is peculiar to it need not be read off the
         history.
     units : int
-        Width of the result.
+        Width of the output.
     input_size : int
         Width C of a step.
 
@@ -74,8 +74,8 @@ def series_chain(num_series: int, input_size: int, horizon: int, hidden_size: in
                  num_layers: int = 2) -> nn.Chain:
     """Residual LSTM layers over history and horizon, and one number for each step of the horizon.
 
-    Within the horizon the layers read what is known in advance, and their states hold what is kept of the history: all
-    steps are forecast at once, none from another's forecast ("direct").
+    Within the horizon the layers read what is known in advance, and their states hold what is kept of the history: no
+    step is forecast from another one's forecast ("direct").
 
     Parameters
     ----------

@@ -9,7 +9,15 @@ from ..training.short_options import ShortOptions
 
 @dataclass(frozen=True)
 class SeriesOptions(ShortOptions):
-    """Sizes of the generated set and of the model besides what all short runs have."""
+    """Sizes of the generated set and of the model besides what all short runs have.
+
+    Each option is a flag of ``scripts/forecast_series.py``, whose ``--help`` says what it means.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
 
     num_series: int = flag(32, "generated series")
     num_weeks: int = flag(26, "their length; the last fifth is for testing, the tenth before it for validation")

@@ -23,7 +23,7 @@ def draw(path: Path, windows: Windows, forecasts: Dict[str, np.ndarray], errors:
     windows : Windows
         What was forecast.
     forecasts : dict of str to numpy.ndarray
-        (N, H) each, by the names of `_STYLES`.
+        (N, H) each: "network", "linear" and "seasonal_naive".
     errors : dict of str to dict
         As of `errors.scores`, by the same names.
     """

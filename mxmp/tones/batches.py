@@ -17,14 +17,14 @@ _pad = batchify.Tuple(batchify.Pad(pad_val=0, ret_length=True, dtype="float32"),
 
 
 class Sample(NamedTuple):
-    """A sound as frames.
+    """A sound of T frames and U symbols.
 
     Attributes
     ----------
     frames : numpy.ndarray
         (T, BINS) float32.
     symbols : numpy.ndarray
-        (U,) int.
+        (U,) int, numbers in `TONES`.
     aligned : numpy.ndarray
         (T,) int, the symbol of each frame, or the blank's number where it is silent.
     """
@@ -56,7 +56,7 @@ class Batch(NamedTuple):
 
 
 def make_sample(sound: Sound) -> Sample:
-    """The frames of a ``sound``.
+    """A ``sound`` as frames, with its symbols.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def epoch(samples: Sequence[Sample], batch_size: int, seed: int, number: int, st
 
 
 def shuffled(lengths: Sequence[int], batch_size: int, seed: int, number: int) -> List[List[int]]:
-    """The positions of the samples of each batch, in an order of which ``seed`` and the epoch's ``number`` decide.
+    """The positions of the samples of each batch, in an order that ``seed`` and the epoch's ``number`` decide.
 
     All samples are shuffled; pools of some batches are sorted by ``lengths`` and cut into batches of ``batch_size``;
     batches are shuffled.

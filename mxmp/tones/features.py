@@ -7,7 +7,8 @@ from .generate import Sound
 
 WINDOW, HOP = 400, 240  # samples: 50 ms, every 30 ms
 _MIDDLE, _SPREAD = 0.6, 0.95  # of the logarithms in generated sounds
-BINS = 60               # of RATE / WINDOW = 20 Hz each: up to 1180 Hz
+BINS = 60
+"""Width of a frame: frequencies from 0 to 1180 Hz, `RATE` / `WINDOW` = 20 Hz apart."""
 
 
 def spectrogram(samples: np.ndarray) -> np.ndarray:
@@ -16,7 +17,7 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     samples : numpy.ndarray
-        (samples,), at least `WINDOW`.
+        (samples,), at least `WINDOW` of them, `RATE` a second.
 
     Returns
     -------

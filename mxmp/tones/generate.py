@@ -5,17 +5,20 @@ from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
-RATE = 8000  # samples a second
+RATE = 8000
+"""Samples a second."""
+
 _PITCHES = 300.0 * 2 ** (np.arange(6) / 3)  # Hz, 300 to 952, a third of an octave apart
 _CHORDS = [(0, 2), (1, 3), (2, 4), (3, 5), (0, 4), (1, 5)]
 TONES: List[Tuple[float, ...]] = [*((pitch,) for pitch in _PITCHES), *((_PITCHES[a], _PITCHES[b]) for a, b in _CHORDS)]
-"""Frequencies of each symbol: the first six are single tones, the others chords of two of them."""
+"""Frequencies of each symbol in Hz: the first six are single tones, the others chords of two of them."""
 
 NAMES = "ABCDEFabcdef"
+"""A letter for each symbol."""
 
 
 class Sound(NamedTuple):
-    """A sequence of symbols and how it sounds.
+    """A sequence of U symbols and how it sounds.
 
     Attributes
     ----------
@@ -36,8 +39,8 @@ def generate(num_sounds: int, seed: int, split: int = 0, min_symbols: int = 3, m
     """Draw sounds; the alignment of symbols and samples is known, but a recognizer need not be told.
 
     Each symbol lasts 80 to 300 ms at a speed that is the sound's own, with a loudness of its own, slightly out of
-    tune, and fades in and out. Symbols touch or have a gap between them; equal ones in succession always have. Noise
-    and a hum of random pitch lie under everything.
+    tune, and fades in and out. Symbols touch or have a gap between them; equal ones in succession always have a gap.
+    Noise and a hum of random pitch lie under everything.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def generate(num_sounds: int, seed: int, split: int = 0, min_symbols: int = 3, m
     seed : int
         Fixes every number; sound i does not depend on how many there are.
     split : int
-        Each draws from a stream of its own.
+        Number of the set that the sounds are for; each has random numbers of its own.
     min_symbols : int
         Fewest symbols U of a sound.
     max_symbols : int

@@ -9,7 +9,15 @@ from ..training.short_options import ShortOptions
 
 @dataclass(frozen=True)
 class TonesOptions(ShortOptions):
-    """Sizes of the generated set and of the model besides what all short runs have."""
+    """Sizes of the generated set and of the model besides what all short runs have.
+
+    Each option is a flag of ``scripts/recognize_tones.py``, whose ``--help`` says what it means.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
 
     hidden_size: int = flag(48, "width of each direction of the bidirectional layers; the upper layer has two of it")
     batch_size: int = flag(32, "sounds per step")

@@ -23,9 +23,9 @@ def draw(path: Path, sample: Sample, log_probs: np.ndarray, decoded: Dict[str, S
     sample : Sample
         The sound.
     log_probs : numpy.ndarray
-        (T, C), its class probabilities' logarithms.
+        (T, C), the logarithms of its class probabilities; the last class is the blank.
     decoded : dict
-        The symbols by the decoder's name.
+        What each decoder found, by the decoder's name.
     """
     from matplotlib.figure import Figure
     figure = Figure(figsize=(11, 6), layout="constrained")

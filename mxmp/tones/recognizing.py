@@ -37,6 +37,11 @@ class Recognizing(ShortRun):
         Where the layers live.
     folder : Path
         The run's folder.
+
+    Raises
+    ------
+    ValueError
+        If the plan does not suit the layers and contexts.
     """
 
     measure = "token error rate"

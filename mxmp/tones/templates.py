@@ -28,6 +28,15 @@ class Templates:
         those with the lowest token error rate here.
     num_symbols : int
         Symbols, without the silence.
+
+    Attributes
+    ----------
+    means : numpy.ndarray
+        (num_symbols + 1, BINS), those of the symbols and, last, of silence.
+    shortest : int
+        Frames of the shortest run that is kept.
+    centred : bool
+        Whether each frame's own mean is taken off it first.
     """
 
     def __init__(self, train: Sequence[Sample], valid: Sequence[Sample], num_symbols: int) -> None:

@@ -30,11 +30,9 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, desc
         Its parameters are written to ``model.params``.
     trainer : Trainer
         Its states are written to ``optimizer.params``.
-    subwords : Subwords
-        Written beside them.
     described : dict
         What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``corpus`` (fingerprint), ``progress``.
-    parts
+    parts : tuple
         What else belongs to the model; each has a method ``save(folder)``.
 
     Returns
@@ -65,7 +63,7 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, desc
 
 
 def find(folder: Path, *kinds: str) -> Optional[Path]:
-    """The newest checkpoint of the first of ``kinds`` that a run's ``folder`` has; a checkpoint's is itself."""
+    """The newest checkpoint of the first of ``kinds`` that a run's ``folder`` has, or None; of a checkpoint itself."""
     if (folder / "checkpoint.json").is_file():
         return folder
     for kind in kinds:
@@ -90,7 +88,19 @@ def read(checkpoint: Path) -> Dict[str, Any]:
 
 
 def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> None:
-    """Give a ``chain`` and its ``loss``, if that has any, the parameters of a ``checkpoint``, where ``plan`` says."""
+    """Give a chain, and a loss that has any, the parameters of a checkpoint, each on its own context.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        From `find`.
+    chain : Chain
+        Of the sizes that the checkpoint names.
+    plan : Plan
+        Where its layers shall live; it may differ from the run's.
+    loss : Block or None
+        The run's, if it has parameters.
+    """
     with Pipeline(chain, plan, loss) as pipe:
         pipe.load_parameters(str(checkpoint / "model.params"))
 

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Type, TypeVar
 
 FILE = "options.json"
+"""What a run's folder remembers its options in."""
+
 Options = TypeVar("Options")
+"""A dataclass of flags, as of `parse_options`."""
 
 
 def flag(default: Any, help: str, **extra: Any) -> Any:
-    """A dataclass field that is a flag; ``extra`` goes to ``add_argument``."""
+    """A dataclass field that is a flag: its ``default``, its ``help``, and ``extra`` for ``add_argument``."""
     return field(default=default, metadata={"help": help, **extra})
 
 
 def check_at_least(least: int, options: Any, *names: str) -> None:
-    """Refuse options below ``least``; None is left alone.
+    """Refuse ``options`` whose ``names`` have a value below ``least``; None is left alone.
 
     Raises
     ------
@@ -32,7 +35,7 @@ def check_at_least(least: int, options: Any, *names: str) -> None:
 
 
 def check_positive(options: Any, *names: str) -> None:
-    """Refuse options that are not above 0; None is left alone.
+    """Refuse ``options`` whose ``names`` have a value that is not above 0; None is left alone.
 
     Raises
     ------
@@ -61,6 +64,11 @@ def parse_options(kind: Type[Options], fixed: Sequence[str], description: Option
     arguments : sequence of str or None
         In the place of the command line.
 
+    Returns
+    -------
+    Options
+        Of the given kind, filled.
+
     Raises
     ------
     ValueError
@@ -82,7 +90,7 @@ def parse_options(kind: Type[Options], fixed: Sequence[str], description: Option
 
 
 def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
-    """Give a parser one flag per option."""
+    """Give a ``parser`` one flag per option of the dataclass ``kind``."""
     for option in fields(kind):
         settings = dict(option.metadata)
         if isinstance(option.default, bool):
@@ -95,7 +103,7 @@ def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
 
 
 def save_options(folder: Path, options: Any) -> List[str]:
-    """Replace a run's options file at once; returns a line for every option that changed."""
+    """Write ``options`` to a run's ``folder`` at once; returns a line for every one that has changed."""
     before, now = saved_options(folder, type(options)), asdict(options)
     partial = folder / (FILE + ".partial")
     partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
@@ -105,7 +113,7 @@ def save_options(folder: Path, options: Any) -> List[str]:
 
 
 def saved_options(folder: Path, kind: Any) -> Dict[str, Any]:
-    """The options in a run's folder by name; none where there is no run.
+    """The options in a run's ``folder`` by name, those it lacks as ``kind`` has them; none where there is no run.
 
     Raises
     ------

@@ -13,9 +13,9 @@ class Meter:
     Attributes
     ----------
     tokens : int
-        Target tokens counted so far.
+        Sum of ``num_tokens`` so far.
     words : int
-        Source and target tokens counted so far.
+        Sum of ``num_words`` so far.
     """
 
     def __init__(self) -> None:
@@ -32,15 +32,18 @@ class Meter:
         loss, norm : NDArray
             The summed loss and the gradients' norm, shape (1,); they may still be being computed.
         num_tokens : int
-            What the loss is summed over.
+            What the loss is summed over, such as target tokens.
         num_words : int
-            What speed counts.
+            What speed counts, such as source and target tokens.
         """
         self._loss, self._norm = self._loss + loss, norm
         self.tokens += num_tokens
         self.words += num_words
 
     def read(self) -> Tuple[float, float, float]:
-        """The loss per target token in nats, the latest step's gradient norm, and seconds since the meter was made."""
+        """The loss per token, the latest step's gradient norm, and the seconds since the meter was made.
+
+        Waits for all steps that were added, of which there must be one.
+        """
         loss, norm = mx.nd.concat(self._loss, self._norm, dim=0).asnumpy()
         return float(loss) / self.tokens, float(norm), time.perf_counter() - self._started

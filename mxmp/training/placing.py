@@ -40,7 +40,27 @@ def split_contexts(contexts: List[mx.Context], spanned: int) -> Tuple[List[mx.Co
 
 
 def make_plan(costs: List[LayerCost], contexts: List[mx.Context], plan: Any = None) -> Plan:
-    """The plan that was asked for or, with None, the one that balances the computed work."""
+    """The plan that was asked for or, with None, the one that balances the computed work.
+
+    Parameters
+    ----------
+    costs : list of LayerCost
+        Of the chain's layers.
+    contexts : list of mx.Context
+        Where they shall live.
+    plan : str or None
+        Layers per context, as "2,3".
+
+    Returns
+    -------
+    Plan
+        One stage on each context.
+
+    Raises
+    ------
+    ValueError
+        If the plan does not suit the layers and contexts, or there are more contexts than layers.
+    """
     if plan:
         return Plan.parse(plan, contexts, len(costs))
     return Plan(tuple(balance([cost.work for cost in costs], len(contexts))), tuple(contexts))

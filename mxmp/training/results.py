@@ -13,14 +13,31 @@ from .progress import Progress
 
 
 def write_results(folder: Path, results: Dict[str, Any]) -> None:
-    """Write ``results.json`` at once."""
+    """Write ``results`` to ``results.json`` in a run's ``folder``, at once."""
     partial = folder / "results.json.partial"
     partial.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(partial, folder / "results.json")
 
 
 def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequence[str]) -> Dict[str, Any]:
-    """What every run's results say: how long it took, where it ran, with which options and versions."""
+    """What every run's results say: how long it took, where it ran, with which options and versions.
+
+    Parameters
+    ----------
+    options : dataclass
+        The run's, with a method ``as_dict``.
+    plan : Plan
+        Where its layers lived.
+    progress : Progress
+        How it went.
+    packages : sequence of str
+        Those whose versions are named besides mxmp's.
+
+    Returns
+    -------
+    dict
+        By name; only what JSON can hold.
+    """
     return {
         "steps": progress.step, "epochs": progress.epoch, "seconds": round(progress.seconds, 1),
         "tokens_per_second": round(progress.words / max(progress.training_seconds, 1e-9), 1),
@@ -31,7 +48,17 @@ def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequenc
 
 
 def draw_curve(progress: Progress, path: Path, right: str = "") -> None:
-    """Loss over the steps as a picture, and the third column of ``progress.valid`` if ``right`` names it."""
+    """Draw the loss over the steps.
+
+    Parameters
+    ----------
+    progress : Progress
+        How the run went.
+    path : Path
+        The picture's file.
+    right : str, default ''
+        Name of the third column of ``progress.valid``, which then gets an axis of its own at the right.
+    """
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()

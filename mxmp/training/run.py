@@ -26,6 +26,17 @@ class Run:
     A subclass sets the attributes below and says what a step, a validation and the end are: ``_batches``, ``_train``,
     ``_validate``, ``_finish`` and, where a checkpoint holds more than the model's arrays, ``_parts`` and ``_restore``.
 
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    steps_per_epoch : int
+        Batches of an epoch.
+    sizes : dataclass
+        What the model is built from; a checkpoint holds it.
+    corpus : str
+        Fingerprint of the data, which must be the same when a run is resumed.
+
     Attributes
     ----------
     options : dataclass
@@ -102,7 +113,18 @@ class Run:
         _log.info("resumed %s at step %d", found, self.progress.step)
 
     def run(self) -> Dict[str, Any]:
-        """Train to the end, measure the best checkpoint on the test text, and write ``results.json``."""
+        """Train to the end, measure the best checkpoint on the test data, and write ``results.json``.
+
+        Returns
+        -------
+        dict
+            The content of ``results.json``.
+
+        Raises
+        ------
+        RuntimeError
+            If the loss or the gradients' norm is no longer finite; says at which step and what to do.
+        """
         with logging_redirect_tqdm([logging.getLogger("mxmp")]):
             self._clock = time.perf_counter()
             while self.progress.epoch < self.options.epochs:

@@ -33,16 +33,26 @@ class ShortRun(Run):
     costs : list of LayerCost
         Of its layers.
     loss : Block
-        Of one row each.
+        Takes outputs and labels, and gives a loss for each row.
     contexts : list of mx.Context
         Where the layers live.
     folder : Path
         The run's folder.
     steps_per_epoch : int
-        Batches.
+        Batches of an epoch.
+
+    Attributes
+    ----------
+    measure : str
+        What the error is called.
+
+    Raises
+    ------
+    ValueError
+        If the plan does not suit the layers and contexts.
     """
 
-    measure: str  # what the error is called
+    measure: str
     retry = "and choose another --output_dir"
 
     def __init__(self, options: ShortOptions, chain: nn.Chain, costs: List[LayerCost], loss: Any,
