@@ -21,6 +21,8 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other texts (default 0)")
     parser.add_argument("--contexts", default="cpu(0)", help="where the layers live, whatever they were trained on")
     parser.add_argument("--gpus", help="GPU numbers, as \"0,1\"; takes the place of --contexts")
+    parser.add_argument("--softmax_contexts", type=int, default=1,
+                        help="how many of them, the last ones, share a projection that was split in training, too")
     parser.add_argument("--plan", help="layers per context, as \"3,2\" (default: balanced by computed cost)")
     parser.add_argument("--threads_per_context", type=int, default=1, help="CPU threads of each context (default 1)")
     return parser.parse_args()
@@ -31,13 +33,13 @@ def load_generator(flags: argparse.Namespace) -> Any:
     from mxmp.language.generator import load_generator
     from mxmp.language.training import chain_costs
     from mxmp.training import checkpoint
-    from mxmp.training.placing import choose_contexts, make_plan
+    from mxmp.training.placing import choose_contexts, make_plan, split_contexts
 
-    contexts = choose_contexts(flags.contexts, flags.gpus)
+    stages, softmax = split_contexts(choose_contexts(flags.contexts, flags.gpus), flags.softmax_contexts)
     found = checkpoint.find(Path(flags.model), "best", "latest")
     if found is None:
         raise ValueError(f"--model {flags.model} holds no checkpoint; give the folder of a training run")
-    return load_generator(found, lambda chain: make_plan(chain_costs(chain), contexts, flags.plan))
+    return load_generator(found, lambda chain: make_plan(chain_costs(chain, None), stages, flags.plan), softmax)
 
 
 def main() -> None:

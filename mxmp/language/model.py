@@ -6,6 +6,7 @@ from typing import Any, Sequence
 
 import mxnet as mx
 import numpy as np
+from mxnet.gluon import Parameter
 
 from .. import nn
 from ..partition import Plan
@@ -90,7 +91,33 @@ def _layer(options: ModelOptions, i: int) -> Any:
     return nn.Residual(layer, prefix=f"lstm_{i}_residual_") if i > 1 and width_in == width_out else layer
 
 
-def begin_with_frequencies(chain: nn.Chain, sentences: Sequence[Sequence[int]], end: int) -> None:
+def split_loss(options: ModelOptions, contexts: Sequence[mx.Context]) -> nn.ShardedSoftmaxLoss:
+    """The loss of a chain without a projection: this is split over contexts.
+
+    Parameters
+    ----------
+    options : ModelOptions
+        The chain's.
+    contexts : sequence of mx.Context
+        Where the projection's rows live.
+
+    Returns
+    -------
+    ShardedSoftmaxLoss
+        Takes the chain's outputs (N, T, E), labels (N, T) and lengths (N,).
+
+    Raises
+    ------
+    ValueError
+        If the projection should be tied to the embedding.
+    """
+    if options.tied:
+        raise ValueError("--tied: a projection that is split over contexts cannot share the embedding's table; leave "
+                         "out --tied or --softmax_contexts")
+    return nn.ShardedSoftmaxLoss(options.vocab_size, contexts, options.embed_size, layout="NTC", prefix="projection_")
+
+
+def begin_with_frequencies(biases: Sequence[Parameter], sentences: Sequence[Sequence[int]], end: int) -> None:
     """Set the output's bias to the logarithms of the tokens' frequencies.
 
     So the first steps need not learn what counting tells: on Tatoeba's English side the perplexity after 200 steps of
@@ -98,18 +125,20 @@ def begin_with_frequencies(chain: nn.Chain, sentences: Sequence[Sequence[int]], 
 
     Parameters
     ----------
-    chain : Chain
-        Initialized.
+    biases : sequence of Parameter
+        The projection's, initialized; several where it is split by rows.
     sentences : list of list of int
         Token numbers without end marks.
     end : int
         The end mark, one of which ends each sentence.
     """
-    bias = chain.layers["projection"].dense.bias
+    size = sum(bias.shape[0] for bias in biases)
     tokens = np.concatenate([np.asarray(sentence, int) for sentence in sentences])
-    counts = np.bincount(tokens, minlength=bias.shape[0]) + 1.0  # every token may come
+    counts = np.bincount(tokens, minlength=size) + 1.0  # every token may come
     counts[end] += len(sentences)
-    bias.set_data(mx.nd.array(np.log(counts / counts.sum())))
+    for bias in biases:
+        start = getattr(bias, "start", 0)
+        bias.set_data(mx.nd.array(np.log(counts / counts.sum())[start:start + bias.shape[0]]))
 
 
 def check_tied(options: ModelOptions, plan: Plan) -> None:

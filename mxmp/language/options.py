@@ -47,6 +47,7 @@ class Options:
 
     contexts: str = flag("cpu(0-1)", "where the layers live: \"cpu(0-1)\", \"gpu(0-3)\", \"cpu(1),gpu(0)\"")
     gpus: Optional[str] = flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
+    softmax_contexts: int = flag(1, "how many of them, the last ones, share the projection to the vocabulary")
     plan: Optional[str] = flag(None, "layers per context, as \"3,2\" (default: balanced by computed cost)", type=str)
     schedule: str = flag("wavefront", "order of each stage's work", choices=("wavefront", "1f1b", "fill_drain"))
     num_microbatches: int = flag(1, "parts that a segment is cut into by rows")
@@ -70,8 +71,9 @@ class Options:
     resume: bool = flag(False, "go on from the latest checkpoint in --output_dir")
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "min_count", "vocab_size", "num_microbatches", "num_chunks", "threads_per_context",
-                       "batch_size", "bptt", "epochs", "log_interval", "save_interval", "sample_length")
+        check_at_least(1, self, "min_count", "vocab_size", "softmax_contexts", "num_microbatches", "num_chunks",
+                       "threads_per_context", "batch_size", "bptt", "epochs", "log_interval", "save_interval",
+                       "sample_length")
         check_positive(self, "learning_rate", "clip_norm")
         if self.resume and not self.output_dir:
             raise ValueError("--resume needs --output_dir, the folder of the run to go on with")

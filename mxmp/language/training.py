@@ -13,7 +13,7 @@ from ..nn import LabelSmoothedLoss
 from ..partition import LayerCost, analytic
 from ..pipeline import Pipeline, Trainer
 from ..training import progress as shared
-from ..training.placing import make_plan
+from ..training.placing import make_plan, split_contexts
 from ..training.progress import perplexity
 from ..training.results import describe_run, draw_curve, write_results
 from ..training.run import Run
@@ -21,7 +21,7 @@ from .carried import Carried
 from .corpus import Encoded
 from .generator import Generator
 from .measure import Perplexity, measure, measure_baselines
-from .model import ModelOptions, begin_with_frequencies, check_tied, language_chain
+from .model import ModelOptions, begin_with_frequencies, check_tied, language_chain, split_loss
 from .options import Options
 from .stream import Segment, TrainingStream, evaluation_segments
 
@@ -67,20 +67,22 @@ class Training(Run):
                              options.num_layers, options.dropout or 0.0, options.tied)
         self._stream = TrainingStream(encoded.train, encoded.vocabulary.end, options.batch_size, options.bptt,
                                       options.seed, options.line_order == "shuffled")
-        chain = language_chain(sizes)
-        costs = chain_costs(chain, options.batch_size, options.bptt)
-        self.plan = make_plan(costs, contexts, options.plan)
+        stages, softmax = split_contexts(contexts, options.softmax_contexts)
+        chain = language_chain(sizes, not softmax)
+        loss = split_loss(sizes, softmax) if softmax else LabelSmoothedLoss(layout="NTC")
+        costs = chain_costs(chain, loss, options.batch_size, options.bptt)
+        self.plan = make_plan(costs, stages, options.plan)
         check_tied(sizes, self.plan)
         _log.info("plan %s, %s, %d chunks x %d micro-batches:\n%s", self.plan, options.schedule, options.num_chunks,
                   options.num_microbatches, self.plan.table(costs))
-        self.pipe = Pipeline(chain, self.plan, LabelSmoothedLoss(layout="NTC"), options.num_microbatches,
-                             options.num_chunks, options.schedule)
+        self.pipe = Pipeline(chain, self.plan, loss, options.num_microbatches, options.num_chunks, options.schedule)
         mx.random.seed(options.seed)
         self.pipe.initialize(force_reinit=True)
-        begin_with_frequencies(chain, encoded.train, encoded.vocabulary.end)
+        biases = [shard.bias for shard in loss.shards] if softmax else [chain.layers["projection"].dense.bias]
+        begin_with_frequencies(biases, encoded.train, encoded.vocabulary.end)
         self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
                                clip_norm=options.clip_norm)
-        self._generator = Generator(chain, self.plan, encoded.vocabulary)
+        self._generator = Generator(chain, self.plan, encoded.vocabulary, loss if softmax else None)
         self._carried = Carried(self.pipe, options.batch_size)
         self.progress: Progress = Progress()
         super().__init__(folder, len(self._stream), sizes, encoded.text.fingerprint)
@@ -138,6 +140,9 @@ class Training(Run):
         return results
 
 
-def chain_costs(chain: Any, batch_size: int = 64, bptt: int = 16) -> List[LayerCost]:
-    """The computed cost of each layer of the language ``chain`` for ``batch_size`` rows of ``bptt`` steps."""
-    return analytic(chain, mx.nd.zeros((batch_size, bptt), dtype="int32"))
+def chain_costs(chain: Any, loss: Any, batch_size: int = 64, bptt: int = 16) -> List[LayerCost]:
+    """The computed cost of each layer of the language ``chain`` for ``batch_size`` rows of ``bptt`` steps.
+
+    With the last layer's counts what a ``loss`` that has the projection does on one context.
+    """
+    return analytic(chain, mx.nd.zeros((batch_size, bptt), dtype="int32"), loss=loss)

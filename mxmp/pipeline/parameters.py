@@ -63,8 +63,17 @@ def save(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
 
 
 def load(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
-    """Read what `save` wrote."""
-    _with_loss(chain, loss).load_parameters(path)
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is another model's.
+    """
+    try:
+        _with_loss(chain, loss).load_parameters(path)
+    except AssertionError as error:  # Gluon's
+        raise ValueError(f"{path} does not fit this model: {error}") from error
 
 
 def _with_loss(chain: Block, loss: Sequence[Block]) -> Block:

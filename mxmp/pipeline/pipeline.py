@@ -141,7 +141,13 @@ class Pipeline:
         parameters.save(path, self.chain, self._loss_blocks)
 
     def load_parameters(self, path: str) -> None:
-        """Read parameters that this pipeline or its chain wrote to ``path``, under any plan."""
+        """Read parameters that this pipeline or its chain wrote to ``path``, under any plan.
+
+        Raises
+        ------
+        ValueError
+            If the file is another model's.
+        """
         parameters.load(path, self.chain, self._loss_blocks)
         parameters.place(self.placement)
 

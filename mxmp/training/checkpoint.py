@@ -87,8 +87,8 @@ def read(checkpoint: Path) -> Dict[str, Any]:
         raise ValueError(f"cannot read the checkpoint {checkpoint}: {error}") from error
 
 
-def load_chain(checkpoint: Path, chain: Any, plan: Plan) -> None:
-    """Give a chain the parameters of a checkpoint, each on its own context.
+def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> None:
+    """Give a chain, and a loss that has any, the parameters of a checkpoint, each on its own context.
 
     Parameters
     ----------
@@ -98,8 +98,10 @@ def load_chain(checkpoint: Path, chain: Any, plan: Plan) -> None:
         Of the sizes that the checkpoint names.
     plan : Plan
         Where its layers shall live; it may differ from the run's.
+    loss : Block or None
+        The run's, if it has parameters.
     """
-    with Pipeline(chain, plan) as pipe:
+    with Pipeline(chain, plan, loss) as pipe:
         pipe.load_parameters(str(checkpoint / "model.params"))
 
 

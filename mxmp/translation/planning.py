@@ -11,6 +11,7 @@ from ..partition import DEVICES, LayerCost, Link, Misfit, Profile, analytic, est
 from ..pipeline import SCHEDULES
 from ..pipeline.simulator import most_live
 from ..pipeline.tune import Choice, Costs
+from ..training.placing import split_contexts
 from ..units import format_bytes
 from .planned_models import Model, language_model, translation_model
 
@@ -94,24 +95,9 @@ class Request:
             raise ValueError("--softmax_contexts splits the projection of --model language_model; leave it at 1 for "
                              "the translation model, which shares it with the embedding, and with --profile")
 
-    def built(self, contexts: Sequence[mx.Context]) -> Model:
-        """The model that is asked for; a softmax that is split takes the last contexts."""
-        if self.model == "translation":
-            return translation_model(self)
-        return language_model(self, contexts[-self.softmax_contexts:] if self.softmax_contexts > 1 else ())
-
-    def stages(self, contexts: Sequence[mx.Context]) -> List[mx.Context]:
-        """Each stage's context, of the last one the first, out of ``contexts``.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer contexts than the softmax shall span.
-        """
-        if len(contexts) < self.softmax_contexts:
-            raise ValueError(f"--softmax_contexts {self.softmax_contexts} are more than the {len(contexts)} of "
-                             "--contexts; give more contexts")
-        return list(contexts[:len(contexts) + 1 - self.softmax_contexts])
+    def built(self, softmax: Sequence[mx.Context]) -> Model:
+        """The model that is asked for, its softmax split over the contexts ``softmax`` if there are any."""
+        return translation_model(self) if self.model == "translation" else language_model(self, softmax)
 
 
 def plan(request: Request) -> str:
@@ -133,9 +119,9 @@ def plan(request: Request) -> str:
         If the request cannot be met: contexts that cannot be read, a layer of unknown cost, too little memory.
     """
     contexts = parse_contexts(request.contexts, present=bool(request.measure))
-    costs, link, tried = _costs(request, contexts)
+    stages, softmax = split_contexts(contexts, request.softmax_contexts)
+    costs, link, tried = _costs(request, stages, softmax)
     schedules = [request.schedule] if request.schedule else list(SCHEDULES)
-    stages = request.stages(contexts)
     choices = tune(costs, stages, *tried, schedules, request.memory_limit, link)[:_SHOWN]
     best = choices[0]
     for fewer in sorted({len(stages) // 2, len(stages) // 4, 1} - {0, len(stages)}, reverse=True):
@@ -148,14 +134,15 @@ def plan(request: Request) -> str:
     best.plan.save(request.picture, layers, [most_live(units) for units in schedule], request.memory_limit)
     if request.timeline:
         best.simulation.save(request.timeline)
-    return report(choices, costs, request.batch_size * request.seq_len, contexts[len(stages):])
+    return report(choices, costs, request.batch_size * request.seq_len, softmax)
 
 
-def _costs(request: Request, contexts: Sequence[mx.Context]) -> Tuple[Costs, Link, Tuple[List[int], List[int]]]:
+def _costs(request: Request, contexts: Sequence[mx.Context],
+           softmax: Sequence[mx.Context]) -> Tuple[Costs, Link, Tuple[List[int], List[int]]]:
     """Costs by micro-batches and chunks, the link, and what cuts to try."""
     cuts = [m for m in request.num_microbatches if m <= request.batch_size], list(request.num_chunks)
     if request.measure:
-        model = request.built(contexts)
+        model = request.built(softmax)
         found = profile(model.chain, contexts, *model.inputs(), loss=model.loss, labels=model.labels(),
                         cuts=[(m, c) for m in cuts[0] for c in cuts[1]])
         found.save(request.measure)
@@ -164,17 +151,17 @@ def _costs(request: Request, contexts: Sequence[mx.Context]) -> Tuple[Costs, Lin
         pieces = next(iter(found.layers.values()))
         cuts = sorted({m for m, _ in pieces}), sorted({c for _, c in pieces})
     else:
-        return _estimated(request, contexts), Link(_LATENCY, request.link), cuts
+        return _estimated(request, contexts, softmax), Link(_LATENCY, request.link), cuts
     kind = contexts[0].device_type
     return (lambda m, c: found.costs(m, c, kind)), found.link(contexts), cuts
 
 
-def _estimated(request: Request, contexts: Sequence[mx.Context]) -> Costs:
+def _estimated(request: Request, contexts: Sequence[mx.Context], softmax: Sequence[mx.Context]) -> Costs:
     device = request.device or ("cpu" if contexts[0].device_type == "cpu" else "v100")
     if device not in DEVICES:
         raise ValueError(f"--device {device} is not known; choose one of {', '.join(DEVICES)}, or --measure on the "
                          "contexts themselves")
-    model = request.built(contexts)
+    model = request.built(softmax)
     known: Dict[Tuple[int, int], List[LayerCost]] = {}
 
     def costs(num_microbatches: int, num_chunks: int) -> List[LayerCost]:
@@ -185,7 +172,7 @@ def _estimated(request: Request, contexts: Sequence[mx.Context]) -> Costs:
     return costs
 
 
-def report(choices: Sequence[Choice], costs: Costs, tokens: int, spanned: Sequence[mx.Context] = ()) -> str:
+def report(choices: Sequence[Choice], costs: Costs, tokens: int, softmax: Sequence[mx.Context] = ()) -> str:
     """The best choice's plan and prediction, and the alternatives, as text.
 
     Parameters
@@ -196,8 +183,8 @@ def report(choices: Sequence[Choice], costs: Costs, tokens: int, spanned: Sequen
         What they were made of.
     tokens : int
         Of a batch, on one side.
-    spanned : sequence of mx.Context
-        The last stage's besides its own, over which its softmax is split.
+    softmax : sequence of mx.Context
+        Contexts over which the last stage's softmax is split.
 
     Returns
     -------
@@ -212,15 +199,15 @@ def report(choices: Sequence[Choice], costs: Costs, tokens: int, spanned: Sequen
                                                 found.busy_shares, found.peak_bytes):
         lines.append(f"{str(context):8} {share:6.1%} {busy:5.0%} {format_bytes(size):>9}  "
                      + ", ".join(layers[i].name for i in part))
-    if spanned:
-        lines.append(f"the softmax is split over {best.plan.contexts[-1]}, {', '.join(map(str, spanned))}")
-    lines += ["", f"predicted: {_line(best, tokens, len(spanned))}, bubble {found.bubble:.0%}", "alternatives:"]
-    lines += ["  " + _line(choice, tokens, len(spanned)) for choice in choices[1:]]
+    if softmax:
+        lines.append(f"the softmax is split over {', '.join(map(str, softmax))}")
+    lines += ["", f"predicted: {_line(best, tokens, len(softmax[1:]))}, bubble {found.bubble:.0%}", "alternatives:"]
+    lines += ["  " + _line(choice, tokens, len(softmax[1:])) for choice in choices[1:]]
     return "\n".join(lines)
 
 
-def _line(choice: Choice, tokens: int, spanned: int) -> str:
+def _line(choice: Choice, tokens: int, more: int) -> str:
     chunks = f" x {choice.num_chunks} chunks" if choice.num_chunks > 1 else ""
     return (f"{1e3 * choice.seconds:8,.1f} ms a step, {tokens / choice.seconds:9,.0f} tokens/s, {choice.schedule} with "
-            f"{choice.num_microbatches} micro-batches{chunks} on {len(choice.plan.counts) + spanned} contexts, plan "
+            f"{choice.num_microbatches} micro-batches{chunks} on {len(choice.plan.counts) + more} contexts, plan "
             f"{choice.plan}, at most {format_bytes(max(choice.simulation.peak_bytes))} on one")

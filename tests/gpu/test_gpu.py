@@ -157,3 +157,28 @@ def test_layers_are_profiled_on_each_kind_of_context():
     for kind in ("gpu", "cpu"):
         assert all(cost.forward > 0 and cost.backward > 0 for cost in found.costs(2, 1, kind))
     assert found.link([mx.gpu(0), mx.cpu(0)]).latency > 0
+
+
+@pytest.mark.parametrize("contexts", [(mx.gpu(0),), (mx.gpu(0), mx.cpu(0)), (mx.cpu(0), mx.gpu(0))], ids=str)
+def test_a_split_softmax_is_the_whole_one_on_a_cpu(tmp_path, contexts):
+    whole, smoothed = nn.Projection(50, 8), nn.LabelSmoothedLoss(0.1)
+    whole.initialize()
+    whole.save_parameters(str(tmp_path / "whole.params"))
+    split = nn.ShardedSoftmaxLoss(50, contexts, label_smoothing=0.1)
+    split.load_parameters(str(tmp_path / "whole.params"))
+    label = np.random.RandomState(0).randint(0, 50, (4, 6))
+    hiddens = [mx.nd.array(uniform(6, 4, 8, seed=1), ctx=ctx) for ctx in (mx.cpu(), contexts[0])]
+    for hidden in hiddens:
+        hidden.attach_grad()
+    with mx.autograd.record():
+        expected = smoothed(whole(hiddens[0]), mx.nd.array(label, dtype="int32"))
+        actual = split(hiddens[1], mx.nd.array(label, dtype="int32"))
+    mx.autograd.backward([expected, actual])
+    assert actual.context == contexts[0]
+    close(actual.asnumpy(), expected.asnumpy())
+    close(hiddens[1].grad.asnumpy(), hiddens[0].grad.asnumpy())
+    weights = [shard.weight.grad().asnumpy() for shard in split.shards]
+    close(np.concatenate(weights), whole.dense.weight.grad().asnumpy())
+    _, tokens = split.top_k(hiddens[1], 5)
+    assert tokens.context == contexts[0]
+    np.testing.assert_array_equal(tokens.asnumpy(), mx.nd.topk(whole(hiddens[0]), k=5, dtype="int32").asnumpy())

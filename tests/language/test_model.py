@@ -6,7 +6,7 @@ from mxnet import autograd, gluon
 from stacks import CONTEXTS, assert_same, gradients, pipelined, random_values
 
 from mxmp import Plan, Trainer
-from mxmp.language.model import ModelOptions, begin_with_frequencies, check_tied, language_chain
+from mxmp.language.model import ModelOptions, begin_with_frequencies, check_tied, language_chain, split_loss
 from mxmp.nn import LabelSmoothedLoss
 
 ROWS, STEPS, SEGMENTS, V = 5, 7, 4, 11
@@ -124,9 +124,17 @@ def test_tied_ends_on_two_contexts_are_refused():
 def test_the_outputs_bias_begins_at_the_frequencies():
     chain = language_chain(ModelOptions(4, 3, 5))
     chain.initialize()
-    begin_with_frequencies(chain, [[2, 2, 3], [2]], end=1)
-    bias = chain.layers["projection"].dense.bias.data().asnumpy()
-    np.testing.assert_allclose(np.exp(bias), np.array([0, 2, 3, 1]) / 10 + 0.1, rtol=1e-6)
+    split = split_loss(ModelOptions(4, 3, 5), CONTEXTS[:3])
+    split.initialize()
+    for biases in ([chain.layers["projection"].dense.bias], [shard.bias for shard in split.shards]):
+        begin_with_frequencies(biases, [[2, 2, 3], [2]], end=1)
+        bias = np.concatenate([bias.data().asnumpy() for bias in biases])
+        np.testing.assert_allclose(np.exp(bias), np.array([0, 2, 3, 1]) / 10 + 0.1, rtol=1e-6)
+
+
+def test_a_split_projection_cannot_be_tied():
+    with pytest.raises(ValueError, match="--tied: a projection that is split over contexts cannot share"):
+        split_loss(ModelOptions(4, tied=True), CONTEXTS[:2])
 
 
 @pytest.mark.parametrize("wrong, message", [({"num_layers": 0}, "num_layers must be at least 1, got 0"),

@@ -90,7 +90,7 @@ def plain_run(flags, folder):
     with Pipeline(chain, Plan((6,), (mx.cpu(0),))) as pipe:  # for the first values alone
         mx.random.seed(1)
         pipe.initialize()
-    begin_with_frequencies(chain, sentences, vocabulary.end)
+    begin_with_frequencies([chain.layers["projection"].dense.bias], sentences, vocabulary.end)
     for parameter in chain.collect_params().values():
         parameter.grad_req = "write"
     cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
@@ -220,11 +220,35 @@ def test_text_is_drawn_on_one_two_and_three_contexts(finished):
     assert text.startswith("the third") and "\n\nthe third" in text
 
 
+def test_a_softmax_over_two_contexts_changes_nothing_but_where_it_is(flags, finished, tmp_path):
+    split = ["--contexts", "cpu(0-2)", "--softmax_contexts", 2]
+    done = run(*flags, "--output_dir", tmp_path / "run", "--dropout", "0", *split)
+    assert done.returncode == 0, done.stderr
+    losses, expected = (np.array(progress(folder)["train_loss"]) for folder in (tmp_path / "run", finished))
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["plan"]["contexts"] == ["cpu(0)", "cpu(1)"]
+    whole = json.loads((finished / "results.json").read_text())["test"]["model"]["nats"]
+    assert results["test"]["model"]["nats"] == pytest.approx(whole, rel=1e-3)
+    values, undivided = arrays(tmp_path / "run"), arrays(finished)
+    assert values["loss.dense.weight"].shape == undivided["projection.dense.weight"].shape
+    draw = ["--model", tmp_path / "run", "--length", 9, "--top_k", 3, "--seed", 3]
+    texts = [run(*draw, *where, script="generate_text.py").stdout for where in ([], ["--contexts", "cpu(0-1)"], split)]
+    assert len(texts[0]) > 9 and texts[0] == texts[1] == texts[2]
+    done = run(*flags, "--output_dir", tmp_path / "run", "--resume", "--softmax_contexts", 1)
+    assert done.returncode == 1 and "does not fit this model" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    done = run("--model", finished, *split, script="generate_text.py")
+    assert "trained with its projection on one context; leave out --softmax_contexts" in done.stderr
+
+
 @pytest.mark.parametrize("wrong, message", [
     (["--contexts", "gpu(0-"], "cannot read 'gpu(0-'"),
     (["--plan", "3,5"], "places 8 layers, but the chain has"),
     (["--train_text", "nowhere.txt"], "nowhere.txt: cannot be read"),
     (["--batch_size", "1000"], "are fewer than --batch_size 1000 x --bptt 10"),
+    (["--softmax_contexts", "3"], "--softmax_contexts must be from 1 to the 2 of --contexts, got 3"),
+    (["--tied", "--softmax_contexts", "2"], "--tied: a projection that is split"),
     (["--bptt", "0"], "--bptt must be at least 1, got 0"),
     (["--tied"], "they are one table; give one context, as --contexts \"cpu(0)\", or leave out --tied"),
     (["--text", "a"], "--text is split by itself"),

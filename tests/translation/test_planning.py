@@ -59,7 +59,7 @@ def test_a_softmax_may_span_contexts(tmp_path):
 
 @pytest.mark.parametrize("args, line", [
     (["--softmax_contexts", "2"], "--softmax_contexts splits the projection of --model language_model"),
-    (["--softmax_contexts", "9", "--model", "language_model"], "--softmax_contexts 9 are more than the 4 of"),
+    (["--softmax_contexts", "9", "--model", "language_model"], "must be from 1 to the 4 of --contexts, got 9"),
     (["--memory_limit", "1MB"], "nothing fits: of all plans"),
     (["--memory_limit", "much"], "cannot read the size 'much'"),
     (["--contexts", "gpu(0-30)"], "13 layers cannot fill 31 stages; use at most 13 contexts"),
