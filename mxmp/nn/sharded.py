@@ -1,7 +1,7 @@
 """A softmax loss whose projection to the vocabulary is split over several contexts."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
@@ -85,6 +85,7 @@ class ShardedSoftmaxLoss(Block):
                 shard = SoftmaxShard(range(ends[i], ends[i + 1]), vocab_size, context, in_units, label_smoothing > 0,
                                      weight_initializer, drawn, dtype, prefix=f"shard{i}_")
                 self.register_child(shard, f"shard{i}")
+                shard.hybridize()
                 self.shards.append(shard)
 
     @property
@@ -105,14 +106,15 @@ class ShardedSoftmaxLoss(Block):
 
     def forward(self, hidden: mx.nd.NDArray, label: mx.nd.NDArray, valid_length: Any = None) -> mx.nd.NDArray:
         home = hidden.context
-        label = label if self._layout == "NTC" else label.swapaxes(0, 1)  # (T, N), as hidden
-        outs = [shard(hidden.as_in_context(shard.context), label.as_in_context(shard.context))
-                for shard in self.shards]
-        sums, targets, totals = ([part.as_in_context(home) for part in parts] for parts in zip(*outs))
-        total = log_sum_exp(sums)  # (T, N)
-        loss = total - (1 - self._smoothing) * mx.nd.add_n(*targets)
-        if self._smoothing:
-            loss = loss - self._smoothing / self._vocab_size * mx.nd.add_n(*totals)
+        label = (label if self._layout == "NTC" else label.swapaxes(0, 1)).astype("int32")  # (T, N), as hidden
+        labels = [label - shard.start for shard in self.shards]
+        outs = [shard(*arrays) for shard, arrays in zip(self.shards, self._sent(zip([hidden] * len(labels), labels)))]
+        # stacked: going back, no work at home comes between the shards'
+        logits, log_probs, *totals = (self._stacked(parts, home) for parts in zip(*outs))  # (K, T, N)
+        mine = self._stacked([shard.has(label) for shard, label in zip(self.shards, labels)], home)
+        loss = log_sum_exp(logits - log_probs) - (1 - self._smoothing) * mx.nd.sum(logits * mine, axis=0)  # (T, N)
+        for total in totals:  # one, with smoothing
+            loss = loss - self._smoothing / self._vocab_size * mx.nd.sum(total, axis=0)
         return over_time(mx.nd, loss, valid_length, self._layout)
 
     def top_k(self, hidden: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
@@ -140,20 +142,29 @@ class ShardedSoftmaxLoss(Block):
         if not 1 <= k <= self._vocab_size:
             raise ValueError(f"k must be from 1 to the vocabulary's size, {self._vocab_size}; got {k}")
         home = hidden.context
-        outs = [shard.top_k(hidden.as_in_context(shard.context), k) for shard in self.shards]
+        sent = self._sent([[hidden]] * len(self.shards))
+        outs = [shard.top_k(arrays[0], k) for shard, arrays in zip(self.shards, sent)]
         sums, values, tokens = ([part.as_in_context(home) for part in parts] for parts in zip(*outs))
         found = mx.nd.concat(*values, dim=-1)  # (..., up to k for each context)
         best, places = mx.nd.topk(found, k=k, ret_typ="both", dtype="int32")
-        return (mx.nd.broadcast_sub(best, log_sum_exp(sums).expand_dims(-1)),
+        return (mx.nd.broadcast_sub(best, log_sum_exp(mx.nd.stack(*sums, axis=0)).expand_dims(-1)),
                 pick_along(mx.nd.concat(*tokens, dim=-1), places))
+
+    def _sent(self, given: Iterable[Sequence[mx.nd.NDArray]]) -> List[List[mx.nd.NDArray]]:
+        """Each context's arrays, before any context works: a copy waits in its source's queue, behind that work."""
+        return [[array.as_in_context(context) for array in arrays] for arrays, context in zip(given, self.contexts)]
+
+    @staticmethod
+    def _stacked(parts: Sequence[mx.nd.NDArray], home: mx.Context) -> mx.nd.NDArray:
+        """One array at home; what is there is copied, too: going back, no shard begins before all copies have left."""
+        return mx.nd.stack(*[part.copyto(home) for part in parts], axis=0)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._vocab_size}, {', '.join(map(str, self.contexts))})"
 
 
-def log_sum_exp(parts: Sequence[mx.nd.NDArray]) -> mx.nd.NDArray:
-    """Element by element log(exp(a) + exp(b) + ...) of arrays of one shape; large elements do not overflow."""
-    stacked = mx.nd.stack(*parts, axis=0)  # (K, ...)
+def log_sum_exp(stacked: mx.nd.NDArray) -> mx.nd.NDArray:
+    """Over the first axis log(exp(a) + exp(b) + ...), as large as the largest allows: (K, ...) to (...)."""
     largest = mx.nd.BlockGrad(mx.nd.max(stacked, axis=0))  # it cancels: no gradient belongs to it
     return largest + mx.nd.log(mx.nd.sum(mx.nd.exp(mx.nd.broadcast_sub(stacked, largest.expand_dims(0))), axis=0))
 

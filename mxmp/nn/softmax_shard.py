@@ -13,6 +13,11 @@ from .total import total
 class SoftmaxShard(HybridBlock):
     """Some rows of a projection to the vocabulary, and what a softmax over all rows needs of them.
 
+    One thread issues the work of all shards. On CPUs many operators (products, reductions, a number added to an array)
+    take one of four temporary spaces of their thread, by turns, from when they are issued until they have run: after
+    four that wait behind a shard's product, the next shard's would wait, too. So nothing here but products takes one,
+    forward or backward; differences and masks are left to the caller.
+
     Parameters
     ----------
     tokens : range
@@ -24,7 +29,7 @@ class SoftmaxShard(HybridBlock):
     in_units : int
         Width E of the input; 0 takes it from the first one seen.
     add_up : bool
-        Whether the sum of the logits is needed, as for label smoothing; without, zeros stand in its place.
+        Whether the sum of the logits is needed, as for label smoothing.
     weight_initializer : Initializer or None
         For the whole projection; None is Xavier.
     drawn : dict
@@ -35,13 +40,14 @@ class SoftmaxShard(HybridBlock):
     Inputs
     ------
     - **data**: (T, N, E) ``dtype``, or with the first two axes exchanged.
-    - **label**: (T, N) or (N, T) int or float, token numbers of the whole vocabulary.
+    - **label**: (T, N) or (N, T) int32, token numbers counted from its own first one; others' are out of range.
 
     Outputs
     -------
-    - **log_sum**: ``dtype``, of the label's shape: log of the sum of the exponentials of its logits.
-    - **target**: likewise, the label's logit, or 0 where another shard has it.
-    - **total**: likewise, the sum of its logits, or 0.
+    - **logit**: ``dtype``, of the label's shape: the label's logit, or some token's where another shard has the label.
+    - **log_prob**: likewise, the logarithm of that token's probability among this shard's; the difference of the two
+      is the logarithm of the sum of exponentials.
+    - **total**: likewise, the sum of its logits, if that was asked for.
     """
 
     def __init__(self, tokens: range, vocab_size: int, context: mx.Context, in_units: int, add_up: bool,
@@ -57,18 +63,24 @@ class SoftmaxShard(HybridBlock):
             setattr(self, name, self.params.get(name))
 
     @property
+    def start(self) -> int:
+        """Number of its first token."""
+        return self._tokens.start
+
+    def has(self, label: mx.nd.NDArray) -> mx.nd.NDArray:
+        """1 where a ``label``, counted from its first token, is its own, else 0; as the label, ``dtype``."""
+        return ((label >= 0) * (label < len(self._tokens))).astype(self._dtype)
+
+    @property
     def context(self) -> mx.Context:
         """Where its parameters are."""
         return self.weight.place or self.weight.list_ctx()[0]
 
     def hybrid_forward(self, F: Any, data: Any, label: Any, weight: Any, bias: Any) -> Any:
         logits = self._logits(F, data, weight, bias)  # (T, N, V')
-        label = F.cast(label, dtype="int32") - self._tokens.start
-        mine = F.cast(F.broadcast_logical_and(label >= 0, label < len(self._tokens)), dtype=self._dtype)
-        logit = F.pick(logits, label, axis=-1)  # of its first or last token where the label is another shard's
-        log_sum = logit - F.pick(F.log_softmax(logits, axis=-1), label, axis=-1)
-        added = total(F, logits, len(self._tokens), self._dtype) if self._add_up else F.zeros_like(log_sum)
-        return log_sum, logit * mine, added
+        label = F.clip(label, 0, len(self._tokens) - 1)  # its first or last token where the label is another shard's
+        outs = [F.pick(logits, label, axis=-1), F.pick(F.log_softmax(logits, axis=-1), label, axis=-1)]
+        return (*outs, total(F, logits, len(self._tokens), self._dtype)) if self._add_up else tuple(outs)
 
     def _logits(self, F: Any, data: Any, weight: Any, bias: Any) -> Any:
         return F.FullyConnected(data, weight, bias, num_hidden=len(self._tokens), flatten=False)

@@ -20,23 +20,22 @@ def test_gives_what_a_softmax_over_all_rows_needs(add_up, hybridize):
     block = shard(add_up=add_up)
     if hybridize:
         block.hybridize()
-    data, label = uniform(2, 3, 5), np.array([[0, 3, 6], [5, 7, 8]])
-    logits = logits_of(block, data)  # of the tokens 3 to 6
-    target = [[0, logits[0, 1, 0], logits[0, 2, 3]], [logits[1, 0, 2], 0, 0]]
-    expected = [np.log(np.exp(logits).sum(-1)), target, logits.sum(-1) if add_up else np.zeros((2, 3))]
-    assert_same([array.asnumpy() for array in block(to_array(data), to_array(label))], list(map(np.array, expected)),
-                atol=1e-5)
+    data, label = uniform(2, 3, 5), np.array([[-3, 0, 3], [2, 4, 5]])  # of the tokens 3 to 6, counted from the first
+    logits = logits_of(block, data)
+    logit = np.take_along_axis(logits, np.clip(label, 0, 3)[:, :, None], -1)[:, :, 0]
+    expected = [logit, logit - np.log(np.exp(logits).sum(-1))] + ([logits.sum(-1)] if add_up else [])
+    assert_same([array.asnumpy() for array in block(to_array(data), to_array(label))], expected, atol=1e-5)
+    np.testing.assert_array_equal(block.has(to_array(label)).asnumpy(), [[0, 1, 1], [1, 0, 0]])
 
 
-@pytest.mark.parametrize("label", [0, 3, 6, 8])
+@pytest.mark.parametrize("label", [-3, 0, 3, 5])
 def test_a_logits_gradient_is_its_share_and_the_targets(label):
     block = shard()
     data = uniform(1, 1, 5)
     logits = logits_of(block, data)[0, 0]
     heads = [uniform(1, 1, seed=200 + i)[0, 0] for i in range(3)]  # those that trace gives the outputs
-    grad = heads[0] * np.exp(logits) / np.exp(logits).sum() + heads[2]
-    if 3 <= label <= 6:
-        grad[label - 3] += heads[1]
+    grad = -heads[1] * np.exp(logits) / np.exp(logits).sum() + heads[2]
+    grad[np.clip(label, 0, 3)] += heads[0] + heads[1]
     actual = trace(block, data, np.array([[label]]), block=block)[3:]
     assert_same(actual, [(grad @ block.weight.data().asnumpy())[None, None], np.outer(grad, data[0, 0]), grad],
                 atol=1e-5)
