@@ -87,10 +87,14 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_page_content(html, page, config, files):
-    """Link code that is a public name, such as `nn.StackedLSTM`, to the API, and pictures to their full size."""
+    """Link code that is a public name, such as `nn.StackedLSTM`, to the API, and pictures to their full size.
+
+    Flags get a class of their own: on phones a line would end behind their dashes.
+    """
     module = page.file.name if page.url.startswith("api/") else None
     if module:
         html = re.sub(r"\bdocs/(\w+)\.md\b", r'<a href="../\1.html">\g<0></a>', html)
+    html = re.sub(r"<code>(--\w+( \w+)?</code>)", r'<code class="flag">\1', html)
     html = re.sub(r'<img [^>]*src="([^"]+)"[^>]*>', r'<a href="\1">\g<0></a>', html)
     return re.sub(r"(?<!\">)<code>([A-Za-z_][\w.]*)</code>(?!</a>)", lambda found: linked(found, module), html)
 

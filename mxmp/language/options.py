@@ -100,3 +100,4 @@ PRESETS: Dict[str, Dict[str, Any]] = {
     "multi30k": {**_SENTENCES, "dropout": 0.2},
     "files": {**_SENTENCES, "line_order": "kept"},
 }
+"""Options by data set that are filled in where they were not given."""

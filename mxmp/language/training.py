@@ -33,16 +33,9 @@ _PACKAGES = ("mxnet", "numpy", "gluonnlp", "sentencepiece", "sacrebleu")
 class Progress(shared.Progress):
     """How far a run is.
 
-    Parameters
-    ----------
-    epoch, batch, step, words : int
-        As of `mxmp.training.progress.Progress`.
-    seconds, training_seconds : float
-        Likewise.
-    train_loss, valid : list of list
-        [step, loss per token] each, in nats.
-    best_loss : float
-        The lowest validation loss per token so far, in nats.
+    ``epoch``, ``batch``, ``step``, ``words``, ``seconds``, ``training_seconds`` and ``train_loss`` are those of
+    `mxmp.training.progress.Progress`; ``valid`` holds [step, loss per token], and ``best_loss`` is the lowest of
+    these losses, in nats.
     """
 
     best_loss: float = math.inf

@@ -52,6 +52,8 @@ def span(costs: Sequence[float], softmax: float, num_contexts: int, memory: Opti
     >>> span([2, 2, 2, 0], 6, 4)
     ([1, 1, 2], 2)
     """
+    if num_contexts < 1 or not costs:
+        raise ValueError(f"there must be a context and a layer; got {num_contexts} contexts and {len(costs)} layers")
     best: Tuple[float, List[int], int] = (float("inf"), [], 0)
     misfits: List[Misfit] = []
     for spanned in range(max(1, num_contexts + 1 - len(costs)), num_contexts + 1):

@@ -100,6 +100,11 @@ def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> No
         Where its layers shall live; it may differ from the run's.
     loss : Block or None
         The run's, if it has parameters.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is another model's.
     """
     with Pipeline(chain, plan, loss) as pipe:
         pipe.load_parameters(str(checkpoint / "model.params"))

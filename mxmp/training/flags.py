@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Type, TypeVar
 
 FILE = "options.json"
-"""What a run's folder remembers its options in."""
+"""Name of the file in a run's folder that holds its options."""
 
 Options = TypeVar("Options")
 """A dataclass of flags, as of `parse_options`."""

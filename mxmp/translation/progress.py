@@ -10,16 +10,9 @@ from ..training import progress
 class Progress(progress.Progress):
     """How far a run is.
 
-    Parameters
-    ----------
-    epoch, batch, step, words : int
-        As of `mxmp.training.progress.Progress`; words are subwords of both sides.
-    seconds, training_seconds : float
-        Likewise.
-    train_loss, valid : list of list
-        [step, loss per token] each, in nats; in the latter, [step, loss per token, BLEU].
-    best_bleu : float
-        The highest validation BLEU so far, 0 to 100; -1 before there is one.
+    ``epoch``, ``batch``, ``step``, ``words``, ``seconds``, ``training_seconds`` and ``train_loss`` are those of
+    `mxmp.training.progress.Progress`; ``words`` counts the subwords of both sides, ``valid`` holds
+    [step, loss per token, BLEU], and ``best_bleu`` is the highest of the latter, -1 before there is one.
     """
 
     best_bleu: float = -1.0

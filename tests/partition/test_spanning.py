@@ -69,3 +69,9 @@ def test_a_light_softmax_stays_on_one_context():
 
 def test_more_contexts_than_layers_go_to_the_softmax():
     assert span([1, 1], 1, 5) == ([1, 1], 4)
+
+
+@pytest.mark.parametrize("costs, contexts", [([], 2), ([1.0], 0)])
+def test_without_a_layer_or_a_context_there_is_no_way(costs, contexts):
+    with pytest.raises(ValueError, match=f"got {contexts} contexts and {len(costs)} layers"):
+        span(costs, 1, contexts)
