@@ -50,11 +50,11 @@ class Options:
     softmax_contexts: int = flag(1, "how many of them, the last ones, share the projection to the vocabulary")
     plan: Optional[str] = flag(None, "layers per context, as \"3,2\" (default: balanced by computed cost)", type=str)
     schedule: str = flag("wavefront", "order of each stage's work", choices=("wavefront", "1f1b", "fill_drain"))
-    num_microbatches: int = flag(1, "parts that a segment is cut into by rows")
-    num_chunks: int = flag(4, "parts that a segment is cut into by time")
+    num_microbatches: int = flag(2, "parts that a segment is cut into by rows")
+    num_chunks: int = flag(2, "parts that each of these is cut into by time")
     threads_per_context: int = flag(1, "CPU threads of each context")
 
-    batch_size: int = flag(64, "rows that the text is cut into")
+    batch_size: Optional[int] = flag(None, "rows that the text is cut into", type=int)
     bptt: int = flag(16, "steps that gradients go back through (truncated back-propagation)")
     epochs: Optional[int] = flag(None, "passes over the training text", type=int)
     learning_rate: Optional[float] = flag(None, "Adam's highest rate", type=float)
@@ -93,10 +93,10 @@ class Options:
 
 
 _SENTENCES = {"line_order": "shuffled", "units": "words", "min_count": 3, "vocab_size": 2000, "embed_size": 128,
-              "hidden_size": 256, "dropout": 0.1, "epochs": 5, "learning_rate": 5e-3}
+              "hidden_size": 256, "dropout": 0.1, "batch_size": 64, "epochs": 5, "learning_rate": 5e-3}
 PRESETS: Dict[str, Dict[str, Any]] = {
     "numbers": {**_SENTENCES, "min_count": 1, "vocab_size": 200, "epochs": 3},
-    "tatoeba": {**_SENTENCES, "min_count": 10, "dropout": 0.0, "epochs": 3, "learning_rate": 8e-3},
+    "tatoeba": {**_SENTENCES, "min_count": 10, "dropout": 0.0, "batch_size": 128, "epochs": 2, "learning_rate": 8e-3},
     "multi30k": {**_SENTENCES, "dropout": 0.2},
     "files": {**_SENTENCES, "line_order": "kept"},
 }

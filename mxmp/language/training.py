@@ -62,15 +62,15 @@ class Training(Run):
     """
 
     def __init__(self, options: Options, encoded: Encoded, contexts: List[mx.Context], folder: Path) -> None:
-        self.options, self._encoded = options, encoded
+        self.options, self._encoded, self._rows = options, encoded, options.batch_size or 0
         sizes = ModelOptions(len(encoded.vocabulary), options.embed_size or 0, options.hidden_size or 0,
                              options.num_layers, options.dropout or 0.0, options.tied)
-        self._stream = TrainingStream(encoded.train, encoded.vocabulary.end, options.batch_size, options.bptt,
+        self._stream = TrainingStream(encoded.train, encoded.vocabulary.end, self._rows, options.bptt,
                                       options.seed, options.line_order == "shuffled")
         stages, softmax = split_contexts(contexts, options.softmax_contexts)
         chain = language_chain(sizes, not softmax)
         loss = split_loss(sizes, softmax) if softmax else LabelSmoothedLoss(layout="NTC")
-        costs = chain_costs(chain, loss, options.batch_size, options.bptt)
+        costs = chain_costs(chain, loss, self._rows, options.bptt)
         self.plan = make_plan(costs, stages, options.plan)
         check_tied(sizes, self.plan)
         _log.info("plan %s, %s, %d chunks x %d micro-batches:\n%s", self.plan, options.schedule, options.num_chunks,
@@ -83,7 +83,7 @@ class Training(Run):
         self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
                                clip_norm=options.clip_norm)
         self._generator = Generator(chain, self.plan, encoded.vocabulary, loss if softmax else None)
-        self._carried = Carried(self.pipe, options.batch_size)
+        self._carried = Carried(self.pipe, self._rows)
         self.progress: Progress = Progress()
         super().__init__(folder, len(self._stream), sizes, encoded.text.fingerprint)
 
@@ -118,8 +118,7 @@ class Training(Run):
             self._save("best")
 
     def _measured(self, sentences: List[List[int]], words: int) -> Perplexity:
-        segments = evaluation_segments(sentences, self._encoded.vocabulary.end, self.options.batch_size,
-                                       2 * self.options.bptt)
+        segments = evaluation_segments(sentences, self._encoded.vocabulary.end, self._rows, 2 * self.options.bptt)
         return measure(self.pipe, segments, words)
 
     def _finish(self) -> Dict[str, Any]:
