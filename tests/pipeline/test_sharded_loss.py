@@ -90,6 +90,7 @@ def test_every_schedule_gives_the_undivided_models_gradients(values, tmp_path, c
             loss = pipe.forward_backward(data, (label, lengths))
             assert loss.context == CONTEXTS[2]
             assert float(loss.asscalar()) == pytest.approx(total, rel=1e-5)
+            # oneDNN's log_softmax is off by 1.4e-6 for a single logit; each part adds its own
             assert_same(gradients(pipe), expected, rtol=1e-4, atol=5e-6)
 
 
