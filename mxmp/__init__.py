@@ -3,16 +3,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Pipeline", "Plan", "Trainer", "data", "language", "nn", "parse_contexts", "partition", "pipeline",
-           "runtime", "translation"]
+__all__ = ["Pipeline", "Plan", "Trainer", "data", "nn", "parse_contexts", "pipeline", "planning",
+           "runtime", "schedule", "tasks"]
 
 if TYPE_CHECKING:
     from .contexts import parse_contexts
-    from .partition import Plan
     from .pipeline import Pipeline, Trainer
+    from .planning import Plan
 
 # Looked up on first use, so that `mxmp.runtime` can be imported, and can set what it must, before MXNet loads.
-_HOME = {"Pipeline": "pipeline", "Plan": "partition", "Trainer": "pipeline", "parse_contexts": "contexts"}
+_HOME = {"Pipeline": "pipeline", "Plan": "planning", "Trainer": "pipeline", "parse_contexts": "contexts"}
 
 
 def __getattr__(name: str) -> Any:

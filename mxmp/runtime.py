@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 import warnings
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Dict
 
 # mallopt's parameters (glibc, malloc.h) and what stops it from giving every large buffer back to the system:
@@ -60,6 +63,14 @@ def report() -> Dict[str, Any]:
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
 
 
+def machine() -> Dict[str, Any]:
+    """What a figure is measured on: processor, cores, memory, operating system, Python and date."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cpu": _cpu_model(), "cores": len(os.sched_getaffinity(0)), "memory_bytes": memory,
+            "system": platform.platform(), "python": platform.python_version(),
+            "date": datetime.now().astimezone().isoformat(timespec="seconds")}
+
+
 def advise() -> None:
     """Warn, once in a program that did not call `configure`, of settings that cost speed or risk a hang.
 
@@ -93,3 +104,12 @@ def _keep_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return all([mallopt(*setting) == 1 for setting in _MALLOPT.values()])
+
+
+def _cpu_model() -> str:
+    """The processor's name as Linux gives it; platform.processor() has only its architecture."""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()

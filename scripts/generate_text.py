@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mxmp import program, runtime
+from mxmp import command, runtime
 
 
 def parse_flags() -> argparse.Namespace:
@@ -30,10 +30,10 @@ def parse_flags() -> argparse.Namespace:
 
 def load_generator(flags: argparse.Namespace) -> Any:
     """The model on the contexts that were asked for."""
-    from mxmp.language.generator import load_generator
-    from mxmp.language.training import chain_costs
-    from mxmp.training import checkpoint
-    from mxmp.training.placing import choose_contexts, make_plan, split_contexts
+    from mxmp.tasks import checkpoint
+    from mxmp.tasks.language.generator import load_generator
+    from mxmp.tasks.language.training import chain_costs
+    from mxmp.tasks.placing import choose_contexts, make_plan, split_contexts
 
     stages, softmax = split_contexts(choose_contexts(flags.contexts, flags.gpus), flags.softmax_contexts)
     found = checkpoint.find(Path(flags.model), "best", "latest")
@@ -53,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    command.run(main)

@@ -3,8 +3,8 @@
 import argparse
 from typing import Tuple
 
-from mxmp import program, runtime
-from mxmp.units import parse_bytes
+from mxmp import command, runtime
+from mxmp.sizes import parse_bytes
 
 SCHEDULES = ("1f1b", "fill_drain", "wavefront")
 
@@ -49,7 +49,7 @@ def main() -> None:
     flags = parse_flags()
     runtime.configure(flags.threads_per_context)
 
-    from mxmp.translation.planning import Request, plan
+    from mxmp.tasks.planning import Request, plan
 
     given = {**vars(flags), "memory_limit": parse_bytes(flags.memory_limit) if flags.memory_limit else None}
     del given["threads_per_context"]
@@ -57,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    command.run(main)

@@ -4,9 +4,9 @@ import logging
 import time
 from pathlib import Path
 
-from mxmp import program, runtime
-from mxmp.language.options import FIXED, Options
-from mxmp.training.flags import parse_options, save_options, saved_options
+from mxmp import command, runtime
+from mxmp.command import parse_options, save_options, saved_options
+from mxmp.tasks.language.options import FIXED, Options
 
 
 def main() -> None:
@@ -14,10 +14,10 @@ def main() -> None:
     options = parse_options(Options, FIXED, __doc__)
     runtime.configure(options.threads_per_context)
 
-    from mxmp.language.corpus import encode, load_corpus  # these load MXNet, which must be configured first
-    from mxmp.language.training import Training
-    from mxmp.training.placing import choose_contexts
-    from mxmp.training.progress import start_log
+    from mxmp.tasks.language.corpus import encode, load_corpus  # these load MXNet, which must be configured first
+    from mxmp.tasks.language.training import Training
+    from mxmp.tasks.placing import choose_contexts
+    from mxmp.tasks.progress import start_log
 
     contexts = choose_contexts(options.contexts, options.gpus)
     folder = Path(options.output_dir or Path("runs") / f"lm-{options.dataset}-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -37,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, interrupted="interrupted; go on with --resume")
+    command.run(main, interrupted="interrupted; go on with --resume")

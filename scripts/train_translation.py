@@ -4,9 +4,9 @@ import logging
 import time
 from pathlib import Path
 
-from mxmp import program, runtime
-from mxmp.training.flags import parse_options, save_options, saved_options
-from mxmp.translation.options import FIXED, Options
+from mxmp import command, runtime
+from mxmp.command import parse_options, save_options, saved_options
+from mxmp.tasks.translation.options import FIXED, Options
 
 
 def main() -> None:
@@ -15,10 +15,10 @@ def main() -> None:
     runtime.configure(options.threads_per_context)
 
     from mxmp.data import prepare  # these load MXNet, which must be configured first
-    from mxmp.training.placing import choose_contexts
-    from mxmp.training.progress import start_log
-    from mxmp.translation.assemble import cache_folder, load_corpus
-    from mxmp.translation.training import Training
+    from mxmp.tasks.placing import choose_contexts
+    from mxmp.tasks.progress import start_log
+    from mxmp.tasks.translation.assemble import cache_folder, load_corpus
+    from mxmp.tasks.translation.training import Training
 
     contexts = choose_contexts(options.contexts, options.gpus)
     name = f"{options.dataset}-{options.src_lang}-{options.tgt_lang}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -40,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, interrupted="interrupted; go on with --resume")
+    command.run(main, interrupted="interrupted; go on with --resume")

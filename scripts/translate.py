@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, List, TextIO
 
-from mxmp import program, runtime
+from mxmp import command, runtime
 
 
 def parse_flags() -> argparse.Namespace:
@@ -33,11 +33,11 @@ def parse_flags() -> argparse.Namespace:
 
 def load_translator(flags: argparse.Namespace) -> Any:
     """The model on the contexts that were asked for."""
-    from mxmp.training import checkpoint
-    from mxmp.training.placing import choose_contexts, make_plan
-    from mxmp.translation.assemble import chain_costs
-    from mxmp.translation.trained import load_trained
-    from mxmp.translation.translator import Translator
+    from mxmp.tasks import checkpoint
+    from mxmp.tasks.placing import choose_contexts, make_plan
+    from mxmp.tasks.translation.assemble import chain_costs
+    from mxmp.tasks.translation.trained import load_trained
+    from mxmp.tasks.translation.translator import Translator
 
     contexts = choose_contexts(flags.contexts, flags.gpus)
     found = checkpoint.find(Path(flags.model), "best", "latest")
@@ -69,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    command.run(main)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mxmp.translation.options import Options
+from mxmp.tasks.translation.options import Options
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -107,7 +107,7 @@ def has_source(code):
 
 def test_the_audit_sees_public_names_and_their_faults():
     assert {"mxmp.pipeline.pipeline.Pipeline.forward_backward", "mxmp.nn.lstm.LSTMLayer.begin_state",
-            "mxmp.runtime.report", "mxmp.training.checkpoint.save"} <= set(OBJECTS)
+            "mxmp.runtime.report", "mxmp.tasks.checkpoint.save"} <= set(OBJECTS)
 
     def faulty(first, second):
         """Do it.

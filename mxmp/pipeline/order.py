@@ -6,8 +6,8 @@ from typing import Dict, List, Optional, Sequence
 import mxnet as mx
 from mxnet import autograd
 
+from ..schedule import Unit
 from .probes import Probe
-from .schedule import Unit
 from .timeline import Timeline
 
 

@@ -10,18 +10,17 @@ from mxnet.gluon import Block, Parameter, ParameterDict
 from mxnet.gluon import nn as gluon_nn
 
 from ..nn import Chain
-from ..partition import Plan
+from ..planning import Plan
+from ..schedule import SCHEDULES, Schedule, Unit, forward_only, in_order
 from . import parameters
 from .cut import LAYOUTS, join
 from .feed import Data, Feed
 from .head import Head
 from .probes import Loss, Probes
 from .recurrent import States, check_chunkable, cut_states, join_states
-from .schedule import SCHEDULES, Schedule, Unit, forward_only
 from .stage import Stage
 from .step import Step, Stopped
 from .timeline import Timeline
-from .turns import in_order
 
 
 class Pipeline:

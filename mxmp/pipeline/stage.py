@@ -8,12 +8,12 @@ import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import Block, Parameter
 
+from ..schedule import Unit
 from .cut import Arrays
 from .errors import located
 from .head import Head
 from .order import Order
 from .recurrent import States, is_stateful
-from .schedule import Unit
 from .timeline import Timeline
 from .transfer import copied, fresh, is_float
 

@@ -8,11 +8,11 @@ from typing import Any, Dict, List, Optional, Sequence
 import mxnet as mx
 import numpy as np
 
+from ..schedule import Schedule, Unit
 from .cut import Arrays, Pieces
 from .feed import Feed
 from .probes import Probe
 from .recurrent import States
-from .schedule import Schedule, Unit
 from .stage import Stage
 from .timeline import Timeline
 

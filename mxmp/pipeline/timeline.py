@@ -4,30 +4,13 @@ from __future__ import annotations
 import json
 import time
 from threading import Lock
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 from weakref import WeakValueDictionary
 
 import mxnet as mx
 
-from .picture import draw
-from .schedule import Unit, ideal_speedup
-from .turns import needs
-
-
-class Span(NamedTuple):
-    """A unit with its start and end.
-
-    Attributes
-    ----------
-    unit : Unit
-        Which one.
-    start, end : float
-        Seconds since the recording, or the simulated step, began.
-    """
-
-    unit: Unit
-    start: float
-    end: float
+from ..pictures import draw_units
+from ..schedule import Span, Unit, ideal_speedup, needs
 
 
 class Timeline:
@@ -141,7 +124,7 @@ class Timeline:
 
     def save(self, path: str) -> None:
         """Draw the recording to ``path``, a row per context, bubbles left white; its ending chooses the format."""
-        draw(path, self.spans, list(map(str, self.contexts)),
+        draw_units(path, self.spans, list(map(str, self.contexts)),
              f"{len(self.contexts)} contexts busy {self.busy_share():.0%} of the time (ideal with equal stages: "
              f"{self.ideal_share():.0%})")
 

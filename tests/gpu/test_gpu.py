@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mxmp import Pipeline, Plan, Trainer, nn
-from mxmp.partition import profile
+from mxmp.planning import profile
 
 NUM_GPUS = mx.context.num_gpus()
 pytestmark = pytest.mark.skipif(NUM_GPUS == 0, reason="MXNet sees no GPU here")

@@ -3,8 +3,8 @@ import inspect
 
 import mxnet as mx
 import pytest
-from blocks import CASES, ELSEWHERE, FORMS, RECURRENT, ROWS, STEPS, USES, WIDTH, states_for, with_states, within
-from plain import assert_same, initialized, trace
+from helpers.blocks import CASES, ELSEWHERE, FORMS, RECURRENT, ROWS, STEPS, USES, WIDTH, states_for, with_states, within
+from helpers.plain import assert_same, initialized, trace
 
 from mxmp import nn
 

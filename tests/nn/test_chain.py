@@ -1,6 +1,6 @@
 import mxnet as mx
 import pytest
-from plain import assert_same, initialized, lstm_from_zeros, trace, uniform, values
+from helpers.plain import assert_same, initialized, lstm_from_zeros, trace, uniform, values
 
 from mxmp.nn import Chain, ContextLSTM, LSTMLayer, Select
 

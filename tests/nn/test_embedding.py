@@ -1,7 +1,7 @@
 import mxnet as mx
 import numpy as np
 import pytest
-from plain import assert_same, initialized, to_array, trace, uniform, values
+from helpers.plain import assert_same, initialized, to_array, trace, uniform, values
 
 from mxmp.nn import SequenceEmbedding
 

@@ -8,8 +8,20 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
-from blocks import CASES, HYBRID, RECURRENT, ROWS, STEPS, USES, WIDTH, make_chain, states_for, with_states, within
-from plain import assert_same, initialized, trace
+from helpers.blocks import (
+    CASES,
+    HYBRID,
+    RECURRENT,
+    ROWS,
+    STEPS,
+    USES,
+    WIDTH,
+    make_chain,
+    states_for,
+    with_states,
+    within,
+)
+from helpers.plain import assert_same, initialized, trace
 
 from mxmp import nn
 
@@ -58,7 +70,7 @@ def imported(tmp_path_factory):
     exports = {(name, form, states): Exported(folder, name, form, states)
                for uses, states in ((WITHOUT, False), (WITH, True)) for name, form in uses}
     (folder / "cases.json").write_text(json.dumps([export.case() for export in exports.values()]))
-    program = Path(__file__).with_name("imported.py")
+    program = Path(__file__).parents[1] / "helpers" / "imported.py"
     subprocess.run([sys.executable, str(program), str(folder)], check=True, cwd=folder, stderr=subprocess.DEVNULL,
                    env={**os.environ, "PYTHONPATH": ""})
     return exports, json.loads((folder / "found.json").read_text())

@@ -5,8 +5,8 @@ import re
 import mxnet as mx
 import numpy as np
 import pytest
-from blocks import CASES, HYBRID, RECURRENT, ROWS, STEPS, WIDTH, states_for
-from plain import assert_same, flatten, initialized, to_array, values
+from helpers.blocks import CASES, HYBRID, RECURRENT, ROWS, STEPS, WIDTH, states_for
+from helpers.plain import assert_same, flatten, initialized, to_array, values
 
 from mxmp import nn
 

@@ -1,7 +1,7 @@
 import mxnet as mx
+from helpers.plain import assert_same, trace, uniform
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import assert_same, trace, uniform
 
 from mxmp.nn.join import side_by_side
 

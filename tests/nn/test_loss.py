@@ -1,9 +1,9 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.plain import assert_same, to_array, trace, uniform
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import assert_same, to_array, trace, uniform
 
 from mxmp.nn import LabelSmoothedLoss
 

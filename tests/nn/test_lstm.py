@@ -1,9 +1,9 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.plain import assert_same, initialized, lstm, lstm_from_zeros, trace, uniform, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import assert_same, initialized, lstm, lstm_from_zeros, trace, uniform, values
 
 from mxmp.nn import LSTMLayer
 

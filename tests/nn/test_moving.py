@@ -1,8 +1,8 @@
 """Inputs on another context are moved to the block's, once, and nothing is moved back."""
 import mxnet as mx
 import pytest
-from blocks import CASES, RECURRENT, ROWS, STEPS, WIDTH, states_for
-from plain import assert_same, initialized, to_array, trace
+from helpers.blocks import CASES, RECURRENT, ROWS, STEPS, WIDTH, states_for
+from helpers.plain import assert_same, initialized, to_array, trace
 
 from mxmp import nn
 

@@ -2,9 +2,9 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.plain import assert_same, initialized, to_array, trace, uniform
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import assert_same, initialized, to_array, trace, uniform
 
 from mxmp.nn import LabelSmoothedLoss, Projection, ShardedSoftmaxLoss
 

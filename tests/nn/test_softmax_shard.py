@@ -1,7 +1,7 @@
 import mxnet as mx
 import numpy as np
 import pytest
-from plain import assert_same, initialized, to_array, trace, uniform
+from helpers.plain import assert_same, initialized, to_array, trace, uniform
 
 from mxmp.nn.softmax_shard import SoftmaxShard
 

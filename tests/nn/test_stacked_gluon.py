@@ -22,27 +22,15 @@ where no file is named, it is this one, which has what no other had.
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.gluon_stacks import CONTEXTS, LAYERS, C, H, N, T, same_values, stack, states_for
+from helpers.plain import assert_same, flatten, initialized, trace, uniform
 from mxnet import autograd, gluon
-from plain import assert_same, flatten, initialized, trace, uniform
 
 from mxmp.nn import StackedLSTM
 
-CONTEXTS = [mx.cpu(0), mx.cpu(1)]
-T, N, C, H = 5, 3, 8, 6
 CELLS = {"lstm": gluon.rnn.LSTMCell, "gru": gluon.rnn.GRUCell,
          "rnn_tanh": lambda size: gluon.rnn.RNNCell(size, activation="tanh"),
          "rnn_relu": lambda size: gluon.rnn.RNNCell(size, activation="relu")}
-LAYERS = {"lstm": gluon.rnn.LSTM, "gru": gluon.rnn.GRU,
-          "rnn_tanh": lambda *args, **kwargs: gluon.rnn.RNN(*args, activation="tanh", **kwargs),
-          "rnn_relu": lambda *args, **kwargs: gluon.rnn.RNN(*args, activation="relu", **kwargs)}
-
-
-def stack(layers=2, contexts=CONTEXTS, **options):
-    return StackedLSTM(H, layers, contexts[:layers], **options)
-
-
-def states_for(block, rows=N):
-    return [uniform(*info["shape"], seed=20 + i) for i, info in enumerate(block.state_info(rows))]
 
 
 def with_states(block):
@@ -51,12 +39,6 @@ def with_states(block):
         out, news = block(data, list(states))
         return [array.as_in_context(mx.cpu(0)) for array in (out, *news)]
     return call
-
-
-def same_values(block, plain):
-    for ours, theirs in zip(block.collect_params().values(), plain.collect_params().values()):
-        ours.set_data(theirs.data())
-    return block
 
 
 def gradients(block):

@@ -4,9 +4,9 @@ import sys
 
 import mxnet as mx
 import pytest
+from helpers.gluon_stacks import LAYERS, C, H, N, T, same_values, stack, states_for
+from helpers.plain import assert_same, flatten, uniform
 from mxnet import autograd, gluon
-from plain import assert_same, flatten, uniform
-from test_stacked_gluon import LAYERS, C, H, N, T, same_values, stack, states_for
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["without states", "with states"])

@@ -1,6 +1,6 @@
 import mxnet as mx
 import pytest
-from plain import uniform
+from helpers.plain import uniform
 
 from mxmp.nn import StatefulBlock
 

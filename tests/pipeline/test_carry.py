@@ -2,8 +2,8 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import assert_same, gradients, pipelined, random_values, set_values
 from mxnet import autograd, gluon
-from stacks import assert_same, gradients, pipelined, random_values, set_values
 
 from mxmp.nn import Chain, ContextLSTM, LabelSmoothedLoss, LSTMLayer, Residual, Select, TimeFirst
 

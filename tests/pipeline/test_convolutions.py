@@ -2,12 +2,12 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same, gradients, set_values
 from mxnet import autograd, gluon
-from stacks import CONTEXTS, assert_same, gradients, set_values
 
 from mxmp import Pipeline, Plan
-from mxmp.pipeline import Unit
 from mxmp.pipeline.order import Order
+from mxmp.schedule import Unit
 
 LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
 

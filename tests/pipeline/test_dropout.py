@@ -2,8 +2,8 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import assert_same, pipelined, random_values
 from mxnet import gluon
-from stacks import assert_same, pipelined, random_values
 
 from mxmp import Trainer
 from mxmp.nn import Chain, LSTMLayer

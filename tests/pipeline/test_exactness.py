@@ -7,8 +7,8 @@ from functools import lru_cache
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same, gradients, random_values, set_values
 from mxnet import autograd, gluon
-from stacks import CONTEXTS, assert_same, gradients, random_values, set_values
 
 from mxmp import Pipeline, Plan, Trainer
 from mxmp.nn import Chain, LSTMLayer, Select

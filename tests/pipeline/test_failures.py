@@ -10,8 +10,8 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, random_values
 from mxnet import gluon
-from stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, random_values
 
 from mxmp import Pipeline, Plan, Trainer
 

@@ -2,8 +2,8 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same, gradients
 from mxnet import autograd, gluon
-from stacks import CONTEXTS, assert_same, gradients
 
 from mxmp import Pipeline, Plan, Trainer
 

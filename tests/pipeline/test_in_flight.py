@@ -6,8 +6,8 @@ any container is empty"): frozen parameters, running statistics, and arrays that
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same, gradients, pipelined, random_values, set_values
 from mxnet import autograd, gluon
-from stacks import CONTEXTS, assert_same, gradients, pipelined, random_values, set_values
 
 COUNTS = (1, 1, 1)
 cuts = pytest.mark.parametrize("schedule, microbatches, chunks", [

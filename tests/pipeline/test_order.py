@@ -4,15 +4,14 @@ import threading
 import mxnet as mx
 import numpy as np
 import pytest
-from late import SECONDS, late
+from helpers.late import SECONDS, late
+from helpers.stacks import CONTEXTS
 from mxnet import autograd, gluon
-from stacks import CONTEXTS
 
 from mxmp import Pipeline, Plan
-from mxmp.pipeline import Unit
 from mxmp.pipeline.order import Order
-from mxmp.pipeline.schedule import SCHEDULES
 from mxmp.pipeline.stage import Stage
+from mxmp.schedule import SCHEDULES, Unit
 
 LOG = []  # what the engine has run: (direction, layer, micro-batch)
 

@@ -2,8 +2,8 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS
 from mxnet import gluon
-from stacks import CONTEXTS
 
 from mxmp.nn import Chain
 from mxmp.pipeline import parameters

@@ -2,8 +2,8 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, plain, random_values, set_values
 from mxnet import gluon
-from stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, plain, random_values, set_values
 
 from mxmp import Pipeline, Plan, Trainer
 from mxmp.nn import Chain, LSTMLayer, Select, TimeFirst

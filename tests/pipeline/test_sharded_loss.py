@@ -2,8 +2,8 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same
 from mxnet import autograd
-from stacks import CONTEXTS, assert_same
 
 from mxmp import Pipeline, Plan, Trainer
 from mxmp.nn import Chain, LabelSmoothedLoss, LSTMLayer, Projection, SequenceEmbedding, ShardedSoftmaxLoss, TimeFirst

@@ -4,8 +4,8 @@ import threading
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, lstm_chain, pipelined, random_values
 from mxnet import gluon
-from stacks import CONTEXTS, lstm_chain, pipelined, random_values
 
 from mxmp import Pipeline, Plan, Trainer
 from mxmp.nn import Chain, LSTMLayer, TimeFirst

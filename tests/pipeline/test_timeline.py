@@ -5,15 +5,14 @@ import time
 import mxnet as mx
 import numpy as np
 import pytest
-from late import late
+from helpers.late import late
+from helpers.replay import needed
+from helpers.stacks import CONTEXTS, gradients, lstm_chain, random_values, set_values
 from mxnet import gluon
-from replay import needed
-from stacks import CONTEXTS, gradients, lstm_chain, random_values, set_values
 
 from mxmp import Pipeline, Plan
-from mxmp.pipeline import Timeline, Unit, forward_only
-from mxmp.pipeline.schedule import SCHEDULES
-from mxmp.pipeline.timeline import Span
+from mxmp.pipeline import Timeline
+from mxmp.schedule import SCHEDULES, Span, Unit, forward_only
 
 X, Y = mx.nd.array(np.random.RandomState(1).randn(6, 4, 5)), mx.nd.ones((6, 4, 3))
 

@@ -2,8 +2,8 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.stacks import CONTEXTS, assert_same, lstm_chain, pipelined, random_values, set_values
 from mxnet import autograd, gluon
-from stacks import CONTEXTS, assert_same, lstm_chain, pipelined, random_values, set_values
 
 from mxmp import Pipeline, Plan, Trainer
 from mxmp.pipeline.trainer import check_device_ids

@@ -1,0 +1,136 @@
+"""What a layer costs, from its shapes alone: nothing runs, no parameter needs a value."""
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon import Block, Parameter
+from mxnet.gluon import nn as gluon_nn
+
+from ..nn import ShardedSoftmaxLoss
+from .activations import activations
+from .cost import LayerCost, Shape
+from .flops import flops, recurrent_steps
+
+
+class Described(NamedTuple):
+    """An array that is not there yet."""
+
+    shape: Shape
+    dtype: str
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
+    """Cost of every layer of a chain for given inputs.
+
+    Matrix products count two operations per multiply-add; what is done element by element counts nothing. What
+    activations take is what MXNet 1.9.1 keeps on a CPU; the first layer's include the chain's inputs.
+
+    Parameters
+    ----------
+    chain : Chain, gluon.nn.Sequential or sequence of Block
+        The layers in order. They may be uninitialized.
+    inputs : NDArray or tuple of int
+        The first layer's inputs, or their shapes if they are float32.
+    loss : Block or None
+        What a softmax's loss keeps counts as the last layer's. So do, of a `ShardedSoftmaxLoss`, the work and the
+        parameters of one of its contexts: the last stage spans them all.
+
+    Returns
+    -------
+    list of LayerCost
+        One per layer. A layer of an unknown kind has a note, and no FLOPs.
+
+    Raises
+    ------
+    MXNetError
+        If MXNet finds that a layer cannot take what the one before it returns.
+    """
+    arrays = [_described(array) for array in inputs]
+    costs, outs = _walk(chain, arrays)
+    first = costs[0]  # copies of the chain's inputs are kept, too
+    costs[0] = replace(first, activation_bytes=first.activation_bytes + sum(a.bytes for a in arrays))
+    costs[-1] = _with_loss(costs[-1], loss, [a.shape for a in outs])
+    return costs
+
+
+def _with_loss(last: LayerCost, loss: Any, ins: Sequence[Shape]) -> LayerCost:
+    """The last layer's cost with that of the loss."""
+    work, kept, sizes = flops(loss, ins, (), {}), activations(loss, ins, ()), {}
+    if isinstance(loss, ShardedSoftmaxLoss):
+        sizes = {loss.prefix + "weight": loss.most_rows * ins[0][-1], loss.prefix + "bias": loss.most_rows}
+    return replace(last, flops=last.flops + (work or 0), sizes={**last.sizes, **sizes},
+                   activation_bytes=last.activation_bytes + 4 * (kept or 0))
+
+
+def _walk(chain: Any, arrays: List[Described]) -> Tuple[List[LayerCost], List[Described]]:
+    """Every layer's cost, and the last one's outputs."""
+    costs: List[LayerCost] = []
+    keys: Dict[Parameter, str] = {}
+    for name, layer in named_layers(chain).items():
+        for p in layer.collect_params().values():
+            if p not in keys:
+                keys[p] = f"{name}.{p.name}" if p.name in keys.values() else p.name
+        cost, arrays = _cost(name, layer, arrays, keys)
+        costs.append(cost)
+    return costs, arrays
+
+
+def named_layers(chain: Any) -> Dict[str, Block]:
+    """A chain's layers by name; those of a plain sequence are numbered."""
+    return dict(chain._children) if isinstance(chain, Block) else {str(i): layer for i, layer in enumerate(chain)}
+
+
+def _cost(name: str, layer: Block, ins: List[Described],
+          keys: Dict[Parameter, str]) -> Tuple[LayerCost, List[Described]]:
+    outs, sizes = _infer(layer, ins)
+    own = {keys[p]: sizes[p.name] for p in layer.collect_params().values()}
+    itemsize = max((np.dtype(p.dtype).itemsize for p in layer.collect_params().values()), default=4)
+    work, kept, steps, note = _work(layer, ins, outs, sizes)
+    return LayerCost(name, work, own, tuple(a.shape for a in outs), sum(a.bytes for a in outs), kept, steps, itemsize,
+                     note=note), outs
+
+
+def _work(layer: Block, ins: List[Described], outs: List[Described],
+          sizes: Dict[str, int]) -> Tuple[int, int, int, str]:
+    """FLOPs, bytes kept, time steps and a note."""
+    if isinstance(layer, (gluon_nn.Sequential, gluon_nn.HybridSequential)):
+        inner, _ = _walk(layer, ins)
+        return (sum(c.flops for c in inner), sum(c.activation_bytes for c in inner), sum(c.steps for c in inner),
+                next((c.note for c in inner if c.note), ""))
+    in_shapes, out_shapes = [a.shape for a in ins], [a.shape for a in outs]
+    work = flops(layer, in_shapes, out_shapes, sizes)
+    kept = activations(layer, in_shapes, out_shapes)
+    note = "" if work is not None else (f"a {type(layer).__name__} is of a kind whose work is not known; measure it "
+                                        "with planning.profile")
+    return (work or 0, sum(a.bytes for a in outs) if kept is None else 4 * kept,
+            recurrent_steps(layer, in_shapes), note)
+
+
+def _infer(layer: Block, ins: Sequence[Described]) -> Tuple[List[Described], Dict[str, int]]:
+    """Outputs and parameter sizes, by MXNet's own inference over symbols."""
+    names = [f"input{i}" for i in range(len(ins))]
+    outs = layer(*(mx.sym.var(name) for name in names))
+    group = mx.sym.Group(list(outs) if isinstance(outs, (tuple, list)) else [outs])
+    given = {name: array for name, array in zip(names, ins) if name in group.list_arguments()}
+    arg_shapes, out_shapes, aux_shapes = group.infer_shape(**{name: array.shape for name, array in given.items()})
+    out_types = group.infer_type(**{name: array.dtype for name, array in given.items()})[1]
+    named = zip(group.list_arguments() + group.list_auxiliary_states(), arg_shapes + aux_shapes)
+    sizes = {name: prod(shape) for name, shape in named if name not in names}
+    return [Described(tuple(shape), np.dtype(dtype).name) for shape, dtype in zip(out_shapes, out_types)], sizes
+
+
+def _described(array: Any) -> Described:
+    if isinstance(array, Described):
+        return array
+    if isinstance(array, mx.nd.NDArray):
+        return Described(array.shape, np.dtype(array.dtype).name)
+    return Described(tuple(array), "float32")

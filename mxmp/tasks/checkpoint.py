@@ -1,0 +1,119 @@
+"""Checkpoints: folders that are complete or not there at all."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from ..pipeline import Pipeline, Trainer
+from ..planning import Plan
+
+
+def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, described: Dict[str, Any],
+         *parts: Any) -> Path:
+    """Write ``run/KIND-STEP`` with parameters, optimizer state, options and other parts; waits for the devices.
+
+    The folder is filled under another name, flushed to the disk and renamed, and only then is the one before it
+    moved out of the way and removed: whenever the process dies, a complete checkpoint is there.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+    kind : str
+        Which of the run's two checkpoints, "latest" or "best".
+    step : int
+        Steps trained so far.
+    pipe : Pipeline
+        Its parameters are written to ``model.params``.
+    trainer : Trainer
+        Its states are written to ``optimizer.params``.
+    described : dict
+        What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``corpus`` (fingerprint), ``progress``.
+    parts : tuple
+        What else belongs to the model; each has a method ``save(folder)``.
+
+    Returns
+    -------
+    Path
+        The checkpoint's folder.
+    """
+    final, partial, again = run / f"{kind}-{step:08d}", run / "partial", 0
+    while final.exists():  # the same step once more: beside the older one, never in its place
+        again += 1
+        final = run / f"{kind}-{step:08d}-{again}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    pipe.save_parameters(str(partial / "model.params"))
+    trainer.save_states(str(partial / "optimizer.params"))
+    for part in parts:
+        part.save(partial)
+    (partial / "checkpoint.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    for path in (*partial.iterdir(), partial):
+        _flush(path)
+    partial.rename(final)
+    _flush(run)
+    for old in run.glob(f"{kind}-*"):
+        if old != final:
+            old.rename(partial)  # so that a death while it is removed leaves nothing that looks complete
+            shutil.rmtree(partial)
+    return final
+
+
+def find(folder: Path, *kinds: str) -> Optional[Path]:
+    """The newest checkpoint of the first of ``kinds`` that a run's ``folder`` has, or None; of a checkpoint itself."""
+    if (folder / "checkpoint.json").is_file():
+        return folder
+    for kind in kinds:
+        found = [path.parent for path in folder.glob(f"{kind}-*/checkpoint.json")]
+        if found:
+            return max(found, key=lambda path: path.name)
+    return None
+
+
+def read(checkpoint: Path) -> Dict[str, Any]:
+    """What the ``checkpoint.json`` of a ``checkpoint`` holds.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    try:
+        return json.loads((checkpoint / "checkpoint.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read the checkpoint {checkpoint}: {error}") from error
+
+
+def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> None:
+    """Give a chain, and a loss that has any, the parameters of a checkpoint, each on its own context.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        From `find`.
+    chain : Chain
+        Of the sizes that the checkpoint names.
+    plan : Plan
+        Where its layers shall live; it may differ from the run's.
+    loss : Block or None
+        The run's, if it has parameters.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is another model's.
+    """
+    with Pipeline(chain, plan, loss) as pipe:
+        pipe.load_parameters(str(checkpoint / "model.params"))
+
+
+def _flush(path: Path) -> None:
+    """Bring a file's or folder's data to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

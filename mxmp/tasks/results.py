@@ -1,0 +1,77 @@
+"""What a finished run leaves behind: results.json and the loss curve."""
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Dict, Sequence
+
+from .. import __version__, runtime
+from ..planning import Plan
+from .progress import Progress
+
+
+def write_results(folder: Path, results: Dict[str, Any]) -> None:
+    """Write ``results`` to ``results.json`` in a run's ``folder``, at once."""
+    partial = folder / "results.json.partial"
+    partial.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, folder / "results.json")
+
+
+def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequence[ModuleType]) -> Dict[str, Any]:
+    """What every run's results say: how long it took, where it ran, with which options and versions.
+
+    Parameters
+    ----------
+    options : dataclass
+        The run's, with a method ``as_dict``.
+    plan : Plan
+        Where its layers lived.
+    progress : Progress
+        How it went.
+    packages : sequence of module
+        Those whose versions are named besides mxmp's.
+
+    Returns
+    -------
+    dict
+        By name; only what JSON can hold.
+    """
+    return {
+        "steps": progress.step, "epochs": progress.epoch, "seconds": round(progress.seconds, 1),
+        "tokens_per_second": round(progress.words / max(progress.training_seconds, 1e-9), 1),
+        "plan": plan.as_dict(),
+        "runtime": runtime.report(),
+        "versions": {"mxmp": __version__, **{package.__name__: package.__version__ for package in packages}},
+        "options": options.as_dict()}
+
+
+def draw_curve(progress: Progress, path: Path, right: str = "") -> None:
+    """Draw the loss over the steps.
+
+    Parameters
+    ----------
+    progress : Progress
+        How the run went.
+    path : Path
+        The picture's file.
+    right : str, default ''
+        Name of the third column of ``progress.valid``, which then gets an axis of its own at the right.
+    """
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    lines = axes.plot(*zip(*progress.train_loss), color="#8fb8de", label="training loss")
+    if progress.valid:
+        steps, losses, *scores = zip(*progress.valid)
+        lines += axes.plot(steps, losses, color="#1f4e79", marker="o", label="validation loss")
+        if right:
+            other = axes.twinx()
+            lines += other.plot(steps, scores[0], color="#d1661c", marker="s", label=f"validation {right}")
+            other.set_ylabel(right)
+            other.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss per target token (nats)")
+    axes.legend(handles=lines, loc="center right" if right else "upper right")
+    figure.savefig(path, dpi=130)

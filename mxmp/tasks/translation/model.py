@@ -1,0 +1,124 @@
+"""The translation model as a chain: which layers, in which order, wired how."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Tuple
+
+from ... import nn
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Sizes of the translation model.
+
+    Parameters
+    ----------
+    src_vocab_size, tgt_vocab_size : int
+        Numbers of tokens.
+    shared_vocab : bool
+        Whether source and target use one vocabulary, and so one embedding table.
+    embed_size : int
+        Width E of embeddings and of the layer before the vocabulary.
+    hidden_size : int
+        Width H of the LSTMs; the bidirectional layer has H in each direction, or H / 2 where it is the encoder's
+        only layer.
+    encoder_layers, decoder_layers : int
+        LSTM layers, at least 1 each; the encoder's first is bidirectional.
+    dropout : float
+        On the embeddings, between LSTM layers and before the vocabulary; one mask per sequence.
+
+    Raises
+    ------
+    ValueError
+        If a size is impossible.
+    """
+
+    src_vocab_size: int
+    tgt_vocab_size: int
+    shared_vocab: bool = True
+    embed_size: int = 256
+    hidden_size: int = 384
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("embed_size", "hidden_size", "encoder_layers", "decoder_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if self.encoder_layers == 1 and self.hidden_size % 2:
+            raise ValueError(f"one bidirectional layer needs an even hidden_size, got {self.hidden_size}")
+        if self.shared_vocab and self.src_vocab_size != self.tgt_vocab_size:
+            raise ValueError(f"a shared vocabulary has one size, got {self.src_vocab_size} and {self.tgt_vocab_size}")
+
+    @property
+    def direction_size(self) -> int:
+        """Width of each direction of the bidirectional layer: the encoder's output is as wide as the decoder."""
+        return self.hidden_size // 2 if self.encoder_layers == 1 else self.hidden_size
+
+
+def translation_chain(options: ModelOptions) -> nn.Chain:
+    """Build the encoder-decoder of the design as one chain of named layers.
+
+    The attention reads the bottom decoder layer's outputs for all target steps at once, so that nothing ties the
+    upper layers' step t to their step t-1 but their own recurrence (GNMT, Wu et al. 2016, section 3.1): every
+    LSTM in training is one fused call over the sequence, and the layers can work as a pipeline.
+
+    Parameters
+    ----------
+    options : ModelOptions
+        The sizes.
+
+    Returns
+    -------
+    Chain
+        It takes ``src``, (N, S) int32, each row ending with the end-of-sentence token, then padding; ``src_len``,
+        (N,) int32; and ``tgt``, (N, T) int32, each row beginning with the begin-of-sentence token. It returns logits,
+        (T, N, V) float32.
+    """
+    chain = nn.Chain(prefix="translation_")
+    with chain.name_scope():
+        embedding = nn.SequenceEmbedding(options.src_vocab_size, options.embed_size, options.dropout,
+                                         prefix="source_embedding_")
+        _add(chain, "source_embedding", embedding, (0,), (1, 2))  # (S, N, E), src_len, tgt
+        for i in range(options.encoder_layers):
+            layer, take = _encoder_layer(options, i)
+            _add(chain, f"encoder_{i}", layer, take, (1, 2))  # (S, N, H), src_len, tgt
+        target = nn.SequenceEmbedding(options.tgt_vocab_size, options.embed_size, options.dropout,
+                                      shared=embedding if options.shared_vocab else None, prefix="target_embedding_")
+        _add(chain, "target_embedding", target, (2,), (0, 1))  # (T, N, E), memory, src_len
+        bottom = nn.LSTMLayer(options.hidden_size, input_size=options.embed_size, prefix="decoder_0_")
+        _add(chain, "decoder_0", bottom, (0,), (1, 2))  # (T, N, H), memory, src_len
+        attention = nn.MaskedAttention(options.hidden_size, options.hidden_size, prefix="attention_")
+        _add(chain, "attention", attention, (0, 1, 2), (0,))  # context, (T, N, H)
+        for i in range(1, options.decoder_layers):
+            first = i == 1  # it finds the context in front of the state, the others behind
+            _add(chain, f"decoder_{i}", _decoder_layer(options, i), (1, 0) if first else (0, 1),
+                 (0,) if first else (1,))  # (T, N, H), context
+        output = nn.AttentionalOutput(options.embed_size, options.dropout,
+                                      in_units=2 * options.hidden_size, prefix="output_")
+        _add(chain, "output", output, (1, 0) if options.decoder_layers == 1 else (0, 1))  # (T, N, E)
+        _add(chain, "projection", nn.Projection(options.tgt_vocab_size, options.embed_size, shared=target,
+                                                prefix="projection_"), (0,))  # (T, N, V)
+    return chain
+
+
+def _add(chain: nn.Chain, name: str, block: Any, take: Tuple[int, ...], keep: Tuple[int, ...] = ()) -> None:
+    chain.add_named(name, nn.Select(block, take, keep, prefix=name + "_"))
+
+
+def _encoder_layer(options: ModelOptions, i: int) -> Tuple[Any, Tuple[int, ...]]:
+    """Encoder layer i and the chain's arrays that it takes; residuals begin at the third layer."""
+    if i == 0:
+        return nn.BidirectionalLSTM(options.direction_size, input_size=options.embed_size, prefix="encoder_0_"), (0, 1)
+    width = 2 * options.hidden_size if i == 1 else options.hidden_size
+    layer = nn.LSTMLayer(options.hidden_size, options.dropout, width, prefix=f"encoder_{i}_")
+    return (nn.Residual(layer, prefix=f"encoder_{i}_residual_") if i > 1 else layer), (0,)
+
+
+def _decoder_layer(options: ModelOptions, i: int) -> Any:
+    """Upper decoder layer i, which reads [h, context]; residuals begin at the third layer."""
+    layer = nn.ContextLSTM(options.hidden_size, options.dropout, 2 * options.hidden_size, prefix=f"decoder_{i}_")
+    return nn.Residual(layer, prefix=f"decoder_{i}_residual_") if i > 1 else layer

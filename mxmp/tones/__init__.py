@@ -1,4 +1,0 @@
-"""Recognizing sequences of tones, a small stand-in for speech: data, CTC, decoding, a baseline, training.
-
-The modules are imported one by one (``mxmp.tones.options`` before MXNet loads, the others after).
-"""

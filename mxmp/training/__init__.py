@@ -1,4 +1,0 @@
-"""What training runs share: flags, steps, logs, checkpoints, learning rates, pictures of the loss.
-
-The modules are imported one by one (``mxmp.training.flags`` before MXNet loads, the others after).
-"""

@@ -1,4 +1,0 @@
-"""Translation: the model as a chain, training, checkpoints, beam search, BLEU.
-
-The modules are imported one by one (``mxmp.translation.options`` before MXNet loads, the others after).
-"""

@@ -1,0 +1,70 @@
+"""Is the simulator right? Step times that it predicts from a profile, beside measured ones."""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import median
+from typing import Any, Dict, List, Tuple
+
+from mxmp.pipeline import Pipeline
+from mxmp.planning import Plan, Profile, profile, simulate
+from mxmp.schedule import SCHEDULES
+
+from .steps import HalfSquare, contexts, random_batch, stack
+from .turns import rounds
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One way to run the stack: layers per context, schedule, micro-batches and time chunks."""
+
+    counts: Tuple[int, ...]
+    schedule: str
+    num_microbatches: int
+    num_chunks: int
+
+
+CONFIGURATIONS = [Configuration(*values) for values in [
+    ((4,), "1f1b", 1, 1), ((4,), "1f1b", 4, 1), ((4,), "fill_drain", 8, 1), ((4,), "wavefront", 1, 8),
+    ((2, 2), "1f1b", 2, 1), ((2, 2), "1f1b", 4, 1), ((2, 2), "1f1b", 8, 1), ((2, 2), "fill_drain", 4, 1),
+    ((2, 2), "fill_drain", 8, 1), ((2, 2), "wavefront", 1, 8), ((2, 2), "wavefront", 2, 4), ((2, 2), "1f1b", 4, 2),
+    ((1, 3), "1f1b", 8, 1), ((3, 1), "1f1b", 4, 1), ((3, 1), "fill_drain", 8, 1), ((1, 3), "wavefront", 1, 8)]]
+
+
+def compare(job: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Measure every configuration in turns, with a profile of the layers in each round, and simulate it.
+
+    Returns
+    -------
+    list of dict
+        Each configuration with the medians of measured and predicted seconds, and of the rounds' ratios.
+    """
+    places, data = contexts(job), random_batch(job)
+    pipes = [Pipeline(stack(job), Plan(c.counts, tuple(places[:len(c.counts)])), HalfSquare(job["hidden_size"]),
+                      c.num_microbatches, c.num_chunks, c.schedule, "TNC") for c in CONFIGURATIONS]
+    chain, cuts = stack(job), sorted({(c.num_microbatches, c.num_chunks) for c in CONFIGURATIONS})
+    pairs: List[List[Tuple[float, float]]] = [[] for _ in pipes]
+    for measured in rounds([partial(pipe.forward_backward, data) for pipe in pipes], job["repeats"],
+                           job["warmup_steps"]):
+        found = profile(chain, places, data, loss=HalfSquare(job["hidden_size"]), cuts=cuts, layout="TNC", repeats=1)
+        for i, pipe in enumerate(pipes):
+            pairs[i].append((predicted(pipe, found), measured[i]))
+    return [{**asdict(configuration), "predicted": median(p for p, _ in found), "measured": median(m for _, m in found),
+             "ratio": median(p / m for p, m in found)} for configuration, found in zip(CONFIGURATIONS, pairs)]
+
+
+def predicted(pipe: Pipeline, found: Profile) -> float:
+    """Seconds of a pipeline's step, as the simulator sees it."""
+    m, c = pipe.num_microbatches, pipe.num_chunks
+    schedule = SCHEDULES[pipe.schedule](len(pipe.stages), m, c)
+    return simulate(schedule, found.costs(m, c), pipe.plan, found.link(pipe.plan.contexts)).seconds
+
+
+def table(rows: List[Dict[str, Any]]) -> str:
+    """The comparison as a table in Markdown."""
+    lines = ["| plan | schedule | micro-batches | chunks | measured ms | predicted ms | predicted / measured |",
+             "|---|---|---|---|---|---|---|"]
+    lines += [f"| {','.join(map(str, row['counts']))} | {row['schedule']} | {row['num_microbatches']} | "
+              f"{row['num_chunks']} | {1e3 * row['measured']:,.0f} | {1e3 * row['predicted']:,.0f} | "
+              f"{row['ratio']:.3f} |" for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What several tests use: models, independent truths, and programs that tests start."""

@@ -1,0 +1,49 @@
+"""``scripts/benchmark simulator``, ``plans`` and ``softmax`` as a user runs them."""
+import json
+
+import pytest
+from helpers.programs import run
+
+TINY = ["--hidden_size", "8", "--seq_len", "8", "--batch_size", "8", "--repeats", "1", "--warmup_steps", "1"]
+
+
+def test_every_configuration_is_predicted_and_measured(tmp_path):
+    done = run("benchmark", "simulator", *TINY, "--json", "all.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert len(found["rows"]) >= 12
+    assert {row["schedule"] for row in found["rows"]} == {"1f1b", "fill_drain", "wavefront"}
+    assert {len(row["counts"]) for row in found["rows"]} == {1, 2}
+    assert all(row["ratio"] == pytest.approx(row["predicted"] / row["measured"]) for row in found["rows"])  # one round
+    assert sum(line.startswith("| ") for line in done.stdout.splitlines()) == len(found["rows"]) + 1
+
+
+def test_three_plans_are_measured_and_drawn(tmp_path):
+    done = run("benchmark", "plans", *TINY, "--num_layers", "3", "--vocab_size", "30", "--json", "all.json",
+               "--picture", "plan-", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads((tmp_path / "all.json").read_text())["rows"]}
+    assert list(rows) == ["separate", "even", "planned"]
+    assert rows["separate"]["plan"] == "1,1,1,1,1" and rows["even"]["plan"] == "2,3" and rows["even"]["ratio"] == 1
+    assert {path.name for path in tmp_path.glob("*.png")} == {f"plan-{name}.png" for name in rows}
+
+
+def test_a_softmax_is_measured_whole_and_in_parts(tmp_path):
+    done = run("benchmark", "softmax", *TINY, "--vocab_size", "300000", "--json", "all.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "all.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["undivided", "split over 1", "split over 2"]
+    # logits and their gradients, and the parameters'; a part has half of them
+    least = 2 * 4 * 300000 * (8 * 8 + 8)
+    assert rows[0]["bytes"] > least and rows[1]["bytes"] > least and least / 2 < rows[2]["bytes"] < rows[1]["bytes"]
+    assert done.stdout.count("| split over") == 2
+
+
+@pytest.mark.parametrize("args, line", [
+    (["simulator", "--contexts", "cpu(0)"], "the simulator's configurations are for 4 layers and 2 contexts"),
+    (["plans", "--batch_size", "0"], "--batch_size must be at least 1, got 0"),
+])
+def test_a_mistake_is_one_line(tmp_path, args, line):
+    done = run("benchmark", *args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1 and line in done.stderr

@@ -1,0 +1,86 @@
+"""The variants in their real processes, tiny: all of them do the same step."""
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import benchmark
+import pytest
+from benchmark import VARIANTS, Options
+from benchmark.activation import measure_memory
+from benchmark.launch import Launcher
+from benchmark.rounds import measure_rounds
+
+FOLDER = Path(benchmark.__file__).parent
+TINY = {"batch_sizes": (8,), "num_layers": 2, "hidden_size": 8, "seq_len": 4, "num_microbatches": 4, "num_chunks": 2,
+        "warmup_steps": 1, "matmul_size": 16}
+MXNET = tuple(name for name, variant in VARIANTS.items() if not variant.is_torch)
+TORCH = tuple(name for name, variant in VARIANTS.items() if variant.is_torch)
+TORCH_PYTHON = os.environ.get("MXMP_TORCH_PYTHON", sys.executable)
+
+
+def measure(**flags):
+    options = Options(**TINY, repeats=2, **flags)
+    launcher = Launcher(options)
+    samples = measure_rounds(launcher, options.workload(8, options.num_microbatches), options.repeats)
+    return launcher, samples
+
+
+def check_agreement(samples, names):
+    """Losses and gradients of all the variants, in both rounds."""
+    for key in ("loss", "grad_squares"):
+        values = [sample[key] for name in names for sample in samples[name]]
+        assert values[0] > 0 and values == pytest.approx([values[0]] * len(values), rel=1e-5), key
+
+
+def test_mxnets_variants_do_the_same_step():
+    launcher, samples = measure(variants=MXNET)
+    assert (launcher.num_contexts, launcher.versions["contexts"]) == (2, ["cpu(0)", "cpu(1)"])
+    assert list(samples) == ["matmul", "matmul_all", *MXNET]
+    assert all(len(rounds) == 2 and min(s["seconds"] for s in rounds) > 0 for rounds in samples.values())
+    check_agreement(samples, [name for name in MXNET if name != "gluon_lstm"])  # which draws other parameters
+
+
+def test_pytorchs_variants_do_the_same_step():
+    try:
+        launcher, samples = measure(variants=TORCH, torch_python=TORCH_PYTHON)
+    except ValueError as error:
+        pytest.skip(f"{error}; or set MXMP_TORCH_PYTHON to a Python that has it")
+    assert launcher.versions["torch"]
+    check_agreement(samples, TORCH)
+
+
+def test_contexts_may_have_unequal_numbers_of_layers():
+    flags = {**TINY, "num_layers": 3}
+    launcher = Launcher(Options(**flags, contexts="cpu(0-1)", variants=("1f1b",)))
+    with launcher.start(VARIANTS["1f1b"], Options(**flags).workload(8, 4)) as worker:
+        assert worker.ask("measure")[0]["loss"] > 0
+
+
+def test_more_contexts_than_layers_are_refused():
+    with pytest.raises(ValueError, match=r"--num_layers 2 is too few for the 3 contexts of --contexts cpu\(0-2\)"):
+        Launcher(Options(**TINY, contexts="cpu(0-2)"))
+
+
+def test_activation_memory_is_measured_for_both_schedules():
+    options = Options(**TINY, variants=("memory",))
+    rows = measure_memory(Launcher(options), options)
+    assert [row["schedule"] for row in rows] == ["1f1b", "fill_drain"]
+    for row in rows:
+        assert list(row["activation_bytes"]) == ["4", "16"]
+        assert row["ratio"] == row["activation_bytes"]["16"] / row["activation_bytes"]["4"]
+
+
+def test_the_starting_program_does_not_load_mxnet():
+    code = "import sys, benchmark.command; sys.exit('mxnet' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, cwd=FOLDER.parent).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["serving.py", "torch_worker.py"])
+def test_what_runs_under_pytorchs_python_imports_nothing_of_mxmp(name):
+    tree = ast.parse((FOLDER / name).read_text(encoding="utf-8"))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level} | {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert modules and not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
+    assert {module.split(".")[0] for module in modules}.isdisjoint({"mxmp", "mxnet", "tqdm"})
