@@ -1,8 +1,19 @@
-"""Errors that say where in the pipeline they happened."""
+"""Errors that say where in the pipeline they happened, those too that MXNet raises only when somebody waits."""
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd
+from mxnet.ndarray.ndarray import _new_alloc_handle
+
+from ..schedule import Unit
+from .dependency import Dependency
+
+_MOST = 1000  # steps, for programs that never look at a loss: older ones are dropped
 
 
 @contextmanager
@@ -20,3 +31,116 @@ def add_place(error: Exception, place: str) -> None:
     message = str(error.args[0]) if error.args else type(error).__name__
     lines = "\n" if "\n" in message else " "  # MXNet's messages end with a stack trace
     error.args = (f"{message}{lines}({place})", *error.args[1:])
+
+
+class Probe(NamedTuple):
+    """A place in words, and the element of an array that becomes 0 once the work there is done."""
+
+    place: str
+    array: mx.nd.NDArray
+    position: int
+
+
+class StageProbes:
+    """The probes of one stage in one step, at most ``size`` of them on its context, by unit."""
+
+    def __init__(self, stage: str, context: mx.Context, dependency: Dependency, size: int) -> None:
+        self._stage, self._dependency, self._count = stage, dependency, 0
+        self._reached = mx.nd.ones((size,), context)
+        self.by_unit: Dict[Unit, List[Probe]] = {}
+
+    def describe(self, unit: Unit) -> str:
+        """A unit in words."""
+        return (f"{self._stage}, {'forward' if unit.kind == 'F' else 'backward'} pass of micro-batch "
+                f"{unit.microbatch}" + (f", chunk {unit.chunk}" if unit.chunk else ""))
+
+    def add(self, unit: Unit, work: str, arrays: Sequence[mx.nd.NDArray]) -> None:
+        """Let a probe be reached when what was issued last, whose results are ``arrays``, is done."""
+        for array in arrays[:1]:
+            with autograd.pause():
+                mx.nd.zeros_like(self._dependency.token(array), out=self._reached[self._count:self._count + 1])
+            probe = Probe(f"{self.describe(unit)}, {work}", self._reached, self._count)
+            self.by_unit.setdefault(unit, []).append(probe)
+            self._count += 1
+
+
+class Issued(NamedTuple):
+    """A step that was issued: its probes, causes before effects, and an array that is there once all its work is."""
+
+    probes: Sequence[Probe]
+    fence: mx.nd.NDArray
+
+
+class Probes:
+    """The steps that have been issued since somebody last looked.
+
+    MXNet skips what depends on a failed operator, and raises the error where any of it is waited for, once and without
+    a place; what is skipped no more then works on memory that was never set, and may crash. So a whole step is
+    waited for at once, and its place is found afterwards: by the first probe that was not reached. This file
+    waits: in `check`, and in the methods of a loss that wait anyway.
+    """
+
+    def __init__(self) -> None:
+        self._pending: Deque[Issued] = deque()
+        self._checked = 0
+
+    def add(self, probes: Sequence[Probe], contexts: Sequence[mx.Context]) -> int:
+        """Append a step, given its probes; returns how many there have been."""
+        arrays: Dict[int, mx.nd.NDArray] = {id(probe.array): probe.array for probe in probes}
+        ends = [array[:1].as_in_context(contexts[-1]) for array in arrays.values()]
+        self._pending.append(Issued(probes, mx.nd.add_n(*ends)))
+        while len(self._pending) > _MOST:
+            self._next()
+        return self._checked + len(self._pending)
+
+    def _next(self) -> Issued:
+        self._checked += 1
+        return self._pending.popleft()
+
+    def check(self, count: Optional[int] = None) -> None:
+        """Wait for the first ``count`` steps (default: all); an error goes on as itself, its place in its message."""
+        steps: List[Issued] = []
+        while self._pending and (count is None or self._checked < count):
+            steps.append(self._next())
+        if not steps:
+            return
+        try:
+            steps[-1].fence.wait_to_read()  # each stage's work is in order, so those before are there, too
+        except mx.MXNetError as error:
+            self._checked += len(self._pending)
+            self._pending.clear()
+            add_place(error, _first_unreached([probe for step in steps for probe in step.probes]))
+            raise
+
+
+def _first_unreached(probes: Sequence[Probe]) -> str:
+    values: Dict[int, np.ndarray] = {}
+    for place, array, position in probes:
+        if id(array) not in values:
+            values[id(array)] = array.asnumpy()
+        if values[id(array)][position] != 0:
+            return place
+    return "after the last layer"
+
+
+class Loss(mx.nd.NDArray):
+    """A sum of losses, shape (1,). Where it is waited for, errors come with their stage, layer and micro-batch."""
+
+    __slots__ = ("_probes", "_count")
+
+    @classmethod
+    def of(cls, losses: Sequence[mx.nd.NDArray], probes: Probes, count: int) -> Loss:
+        """The sum of arrays of shape (1,), which belong to the ``count``-th step; nothing waits."""
+        total = cls(_new_alloc_handle((1,), losses[0].context, True, losses[0].dtype))
+        total._probes, total._count = probes, count
+        return mx.nd.add_n(*losses, out=total)
+
+    def wait_to_read(self) -> None:
+        """Wait until the loss, and the step that it is of, are there."""
+        self._probes.check(self._count)
+        super().wait_to_read()
+
+    def asnumpy(self) -> np.ndarray:
+        """The loss as a numpy array; waits for the step that it is of."""
+        self._probes.check(self._count)
+        return super().asnumpy()

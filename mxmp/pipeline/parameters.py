@@ -9,46 +9,46 @@ from mxnet.gluon import Block, Parameter
 from ..nn.cut_parameter import Whole
 from .stage import Stage
 
-Placement = Dict[Parameter, List[mx.Context]]
+Contexts = Dict[Parameter, List[mx.Context]]  # several where layers of different stages share a parameter
 
 
-def placement(stages: Sequence[Stage]) -> Placement:
-    """Every parameter with its contexts: several where layers of different stages share it."""
-    placed: Placement = {}
+def contexts_of(stages: Sequence[Stage]) -> Contexts:
+    """Every parameter with its contexts, in the chain's order."""
+    contexts: Contexts = {}
     for stage in stages:
-        for parameter, place in stage.places.items():
-            contexts = placed.setdefault(parameter, [])
-            if place not in contexts:
-                contexts.append(place)
-    return placed
+        for parameter, context in stage.contexts.items():
+            own = contexts.setdefault(parameter, [])
+            if context not in own:
+                own.append(context)
+    return contexts
 
 
 def names(stages: Sequence[Stage]) -> Dict[Parameter, str]:
     """Every parameter's name by its place in the chain; a shared one has the name of its first place, and the parts of
     one that is cut into rows have its name."""
-    found: Dict[Parameter, str] = {}
+    named: Dict[Parameter, str] = {}
     for stage in stages:
-        loss = [("loss", block) for block in (stage.head.blocks if stage.head else ())]
+        loss = [("loss", block) for block in stage.loss_blocks]
         for layer, block in [*stage.layers.items(), *loss]:
             for name, parameter in block._collect_params_with_prefix().items():
                 for part in getattr(parameter, "parts", [parameter]):
-                    found.setdefault(part, f"{layer}.{name}")
-    return found
+                    named.setdefault(part, f"{layer}.{name}")
+    return named
 
 
-def place(placed: Placement) -> None:
+def move_to(contexts: Contexts) -> None:
     """Move parameters to their contexts, and let their gradients add up over a step's micro-batches."""
-    for parameter, contexts in placed.items():
-        if parameter.list_ctx() != contexts:
-            parameter.reset_ctx(contexts)
+    for parameter, own in contexts.items():
+        if parameter.list_ctx() != own:
+            parameter.reset_ctx(own)
         if parameter.grad_req == "write":
             parameter.grad_req = "add"
 
 
-def initialize(placed: Placement, init: Any, force_reinit: bool) -> None:
+def initialize(contexts: Contexts, init: Any, force_reinit: bool) -> None:
     """Give every parameter its first value on its own contexts, in the chain's order whatever the plan."""
-    for parameter, contexts in placed.items():
-        parameter.initialize(None, contexts, init or mx.init.Uniform(), force_reinit)
+    for parameter, own in contexts.items():
+        parameter.initialize(None, own, init or mx.init.Uniform(), force_reinit)
 
 
 def save(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
@@ -63,13 +63,7 @@ def save(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
 
 
 def load(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
-    """Read what `save` wrote.
-
-    Raises
-    ------
-    ValueError
-        If the file is another model's.
-    """
+    """Read what `save` wrote; a ValueError says if the file is another model's."""
     try:
         _with_loss(chain, loss).load_parameters(path)
     except AssertionError as error:  # Gluon's

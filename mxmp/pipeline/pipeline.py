@@ -1,9 +1,8 @@
 """The pipeline: a chain's stages, and one issuing thread for each."""
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List, Optional
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter, ParameterDict
@@ -11,15 +10,14 @@ from mxnet.gluon import nn as gluon_nn
 
 from ..nn import Chain
 from ..planning import Plan
-from ..schedule import SCHEDULES, Schedule, Unit, forward_only, in_order
+from ..schedule import SCHEDULES
 from . import parameters
 from .cut import LAYOUTS, join
+from .errors import Loss, Probes
 from .feed import Data, Feed
-from .head import Head
-from .probes import Loss, Probes
-from .recurrent import States, check_chunkable, cut_states, join_states
 from .stage import Stage
-from .step import Step, Stopped
+from .states import States, check_chunkable, cut_states, join_states
+from .step import Step
 from .timeline import Timeline
 
 
@@ -84,9 +82,9 @@ class Pipeline:
         self.chain, self.plan = chain, plan
         self.num_microbatches, self.num_chunks = num_microbatches, num_chunks
         self.schedule, self.layout = schedule, layout
-        heads = [None] * (len(plan.counts) - 1) + [Head(loss, plan.contexts[-1], layout) if loss else None]
-        self.stages = [Stage(i, dict(layers[part.start:part.stop]), context, head)
-                       for i, (context, part, head) in enumerate(zip(plan.contexts, plan.ranges, heads))]
+        losses = [None] * (len(plan.counts) - 1) + [loss]
+        self.stages = [Stage(i, dict(layers[run.start:run.stop]), context, own_loss, layout)
+                       for i, (context, run, own_loss) in enumerate(zip(plan.contexts, plan.ranges, losses))]
         self._carrying: Optional[bool] = None
         self._hybridize(carrying=False)
         self._probes = Probes()
@@ -94,13 +92,13 @@ class Pipeline:
         self._timeline: Optional[Timeline] = None
         self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"mxmp-stage-{i}")
                          for i in range(len(self.stages))]
-        if all(parameter._data is not None for parameter in self.placement):
-            parameters.place(self.placement)
+        if all(parameter._data is not None for parameter in self.parameter_contexts):
+            parameters.move_to(self.parameter_contexts)
 
     @property
-    def placement(self) -> Dict[Parameter, List[mx.Context]]:
+    def parameter_contexts(self) -> Dict[Parameter, List[mx.Context]]:
         """Every parameter with its contexts: several where layers of different stages share it; dict."""
-        return parameters.placement(self.stages)
+        return parameters.contexts_of(self.stages)
 
     @property
     def parameter_names(self) -> Dict[Parameter, str]:
@@ -109,15 +107,10 @@ class Pipeline:
 
     def collect_params(self, select: Optional[str] = None) -> ParameterDict:
         """The chain's and the loss's parameters; ``select`` is a regular expression, as in Gluon."""
-        found = self.chain.collect_params(select)
-        for block in self._loss_blocks:
-            found.update(block.collect_params(select))
-        return found
-
-    @property
-    def _loss_blocks(self) -> List[Block]:
-        head = self.stages[-1].head
-        return head.blocks if head else []
+        params = self.chain.collect_params(select)
+        for block in self.stages[-1].loss_blocks:
+            params.update(block.collect_params(select))
+        return params
 
     def initialize(self, init: Any = None, force_reinit: bool = False) -> None:
         """Give every parameter its first value on its own contexts, in the chain's order whatever the plan.
@@ -129,15 +122,15 @@ class Pipeline:
         force_reinit : bool, default False
             Whether parameters that have values get new ones.
         """
-        parameters.initialize(self.placement, init, force_reinit)
-        parameters.place(self.placement)
+        parameters.initialize(self.parameter_contexts, init, force_reinit)
+        parameters.move_to(self.parameter_contexts)
 
     def save_parameters(self, path: str) -> None:
         """Write the chain's parameters to ``path``, which its own ``load_parameters`` reads too; waits for them.
 
         A loss's own parameters are added as ``loss.NAME``.
         """
-        parameters.save(path, self.chain, self._loss_blocks)
+        parameters.save(path, self.chain, self.stages[-1].loss_blocks)
 
     def load_parameters(self, path: str) -> None:
         """Read parameters that this pipeline or its chain wrote to ``path``, under any plan.
@@ -147,8 +140,8 @@ class Pipeline:
         ValueError
             If the file is another model's.
         """
-        parameters.load(path, self.chain, self._loss_blocks)
-        parameters.place(self.placement)
+        parameters.load(path, self.chain, self.stages[-1].loss_blocks)
+        parameters.move_to(self.parameter_contexts)
 
     def begin_state(self, batch_size: int) -> States:
         """The zero states of all recurrent layers on their contexts, for batches of ``batch_size`` rows.
@@ -232,7 +225,7 @@ class Pipeline:
         return self._execute(data, label, states, training=False)
 
     def _check_loss(self) -> None:
-        if self.stages[-1].head is None:
+        if self.stages[-1].loss is None:
             raise RuntimeError("this pipeline has no loss; give Pipeline(..., loss=...) to train or evaluate with it")
 
     def wait(self) -> None:
@@ -244,32 +237,26 @@ class Pipeline:
         carrying = states is not None or len(feed.steps) > 1
         self._hybridize(carrying)
         stateful = [stage.stateful for stage in self.stages]
-        given = cut_states(states or self.begin_state(sum(feed.rows)), stateful, feed.rows) if carrying else None
+        pieces = cut_states(states or self.begin_state(sum(feed.rows)), stateful, feed.rows) if carrying else None
         timeline = self._timeline if self._timeline and self._timeline.recording else None
         if timeline:
             timeline.begin_step()
-        make = SCHEDULES[self.schedule] if training else forward_only
-        step = Step(*_planned(make, len(self.stages), len(feed.rows), len(feed.steps)), feed, given,
+        step = Step(self.schedule if training else None, len(self.stages), feed, pieces,
                     self._seed if training else None, timeline)
-        self._run(step)
+        self.issue(step)
         if training:
             self._seed = None
             feed.hand_back(step.results("B"))
         result = self._result(step, feed)
-        new = [stage.states for stage in self.stages]
-        return result if states is None else (result, join_states(new, stateful, len(feed.rows)))
+        return result if states is None else (result, join_states(step.states(), stateful, len(feed.rows)))
 
-    def _run(self, step: Step) -> None:
-        """Let every stage's thread issue its units."""
-        try:
-            futures = [thread.submit(step.run, stage) for thread, stage in zip(self._threads, self.stages)]
-            wait(futures)
-        except BaseException:  # Ctrl-C: a stage that was started must not wait for one that was not
-            step.stop()
-            raise
-        errors = [error for error in (future.exception() for future in futures) if error]
-        for error in sorted(errors, key=lambda e: isinstance(e, Stopped)):
-            raise error  # what really failed comes before the stages that stopped because of it
+    def issue(self, step: Step) -> None:
+        """Let every stage's thread issue its units of a ``step``; called once a step.
+
+        A hook: a subclass may issue them in another way, ``step.begin(stage)`` for each of ``stages``, then
+        ``step.issue(unit)`` for every unit of ``step.schedule``, in an order in which each comes after what it needs.
+        """
+        step.run_all(self.stages, self._threads)
 
     def _result(self, step: Step, feed: Feed) -> Any:
         """The sum of the losses or, without a loss, the joined outputs."""
@@ -286,7 +273,7 @@ class Pipeline:
         if self._carrying != carrying:
             self._carrying = carrying
             for stage in self.stages:
-                for block in [*stage.layers.values(), *(stage.head.blocks if stage.head else ())]:
+                for block in [*stage.layers.values(), *stage.loss_blocks]:
                     block.hybridize()
 
     def close(self) -> None:
@@ -320,9 +307,3 @@ def _check_options(num_microbatches: int, num_chunks: int, schedule: str, layout
     for name, choice, known in (("schedule", schedule, tuple(SCHEDULES)), ("layout", layout, LAYOUTS)):
         if choice not in known:
             raise ValueError(f"unknown {name} {choice!r}; choose one of {', '.join(map(repr, known))}")
-
-
-@lru_cache(maxsize=64)
-def _planned(make: Callable, num_stages: int, num_microbatches: int, num_chunks: int) -> Tuple[Schedule, List[Unit]]:
-    schedule = make(num_stages, num_microbatches, num_chunks)
-    return schedule, in_order(schedule)

@@ -1,95 +1,84 @@
-"""Optimizer states as one flat file that does not depend on the plan."""
+"""Recurrent states: which layers have them, which can be run chunk by chunk, how states are cut and joined."""
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import Any, Dict, List, Sequence
+from itertools import accumulate
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import mxnet as mx
+from mxnet.gluon import Block
 
-from ..nn.cut_parameter import RowsParameter
-from .cut import concat
+from .cut import concat, split
 
-_UPDATES = "num_update"
-
-
-def save_states(path: str, trainers: Sequence[Any], names: Dict[Any, str]) -> None:
-    """Write every parameter's optimizer state and the number of updates; waits for them.
-
-    Those of a parameter that is cut into rows are written in one piece, and can be cut anew.
-
-    Parameters
-    ----------
-    path : str
-        The file, in MXNet's format for named arrays; a parameter's states are ``NAME/0``, ``NAME/1``, ...
-    trainers : sequence of gluon.Trainer
-        One for each list of contexts.
-    names : dict of Parameter to str
-        Names that do not depend on where a parameter lives.
-    """
-    found: Dict[str, List] = {}
-    for trainer in trainers:
-        for i, parameter in enumerate(trainer._params):
-            for j, state in enumerate(_as_list(trainer._updaters[0].states.get(i))):
-                found.setdefault(f"{names[parameter]}/{j}", []).append((_start(parameter), state))
-    arrays = {key: concat([state.as_in_context(mx.cpu()) for _, state in sorted(states, key=itemgetter(0))], 0)
-              for key, states in found.items()}
-    arrays[_UPDATES] = mx.nd.array([trainers[0].optimizer.num_update], dtype="int64")
-    mx.nd.save(path, arrays)
+States = List[List[mx.nd.NDArray]]  # of each stateful layer, in the chain's order
 
 
-def load_states(path: str, trainers: Sequence[Any], names: Dict[Any, str]) -> None:
-    """Read what `save_states` wrote, onto whatever contexts the parameters live on now.
+def is_stateful(layer: Block) -> bool:
+    """Whether a layer takes states and returns ``(output, new_states)``, as Gluon's recurrent layers do."""
+    return callable(getattr(layer, "begin_state", None))
+
+
+def check_chunkable(layers: Dict[str, Block]) -> None:
+    """Refuse layers whose outputs at one step depend on later steps, or on a state that they do not hand on.
 
     Raises
     ------
     ValueError
-        If the file has states of other parameters, or not of all.
+        With the name of the first such layer.
     """
-    arrays = mx.nd.load(path)
-    updates = int(arrays.pop(_UPDATES).asscalar())
-    for trainer in trainers:
-        optimizer = trainer.optimizer
-        optimizer.begin_num_update = optimizer.num_update = updates
-        for counts in optimizer._all_index_update_counts.values():
-            counts.clear()
-        for parameter, context_states in _created(trainer):
-            for states in context_states:
-                for j, state in enumerate(states):
-                    key = f"{names[parameter]}/{j}"
-                    saved = _rows(arrays.get(key), parameter)
-                    if saved is None or saved.shape != state.shape:
-                        raise ValueError(f"{path} has no optimizer state {key} of shape {state.shape}; it belongs to "
-                                         "another model or optimizer")
-                    saved.copyto(state)
+    for name, layer in layers.items():
+        for block in _descendants(layer):
+            # a block says so itself (the attention and the bidirectional layer do), or is one of Gluon's
+            if not getattr(block, "chunkable", True) or getattr(block, "_dir", 1) == 2:
+                raise ValueError(f"layer {name!r} ({type(block).__name__}) needs the whole sequence at once and "
+                                 "cannot run in time chunks; use num_chunks=1")
+            if is_stateful(block) and not is_stateful(layer):
+                raise ValueError(f"layer {name!r} ({type(layer).__name__}) has a {type(block).__name__} inside but "
+                                 "does not hand on its state from chunk to chunk; let it have begin_state() and take "
+                                 "and return states, or use num_chunks=1")
 
 
-def _start(parameter: Any) -> int:
-    """The first row of a parameter that is a part of one cut into rows; 0 of any other."""
-    return getattr(parameter, "start", 0)
+def _descendants(block: Block) -> Iterator[Block]:
+    yield block
+    for child in block._children.values():
+        yield from _descendants(child)
 
 
-def _rows(saved: Any, parameter: Any) -> Any:
-    """What a saved array has for a parameter: its rows, where it is a part."""
-    if saved is None or not isinstance(parameter, RowsParameter):
-        return saved
-    return saved[parameter.start:parameter.start + parameter.shape[0]]
+def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[int]) -> List[List[States]]:
+    """For each stage, given by its stateful layers, its layers' states of every micro-batch.
+
+    Raises
+    ------
+    ValueError
+        If the states are not those of these layers.
+    """
+    layers = [layer for stage in stages for layer in stage]
+    if len(states) != len(layers):
+        raise ValueError(f"the chain has {len(layers)} layers with states, but states of {len(states)} were given; "
+                         "begin with those of Pipeline.begin_state")
+    for i, (layer, arrays) in enumerate(zip(layers, states)):
+        expected, given = _shapes(layer, sum(rows)), [array.shape for array in arrays]
+        if given != expected:
+            raise ValueError(f"the states of recurrent layer {i} ({type(layer).__name__}) should have the shapes "
+                             f"{expected} for a batch of {sum(rows)}, got {given}")
+    pieces = [[split(array.detach(), axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
+              for layer, arrays in zip(layers, states)]
+    ends = list(accumulate(map(len, stages)))
+    return [[[[piece[m] for piece in layer] for layer in pieces[end - len(stage):end]] for m in range(len(rows))]
+            for end, stage in zip(ends, stages)]
 
 
-def _created(trainer: Any) -> List:
-    """Each parameter with its states on each of its contexts, made where the optimizer has not made them yet."""
-    pairs = []
-    for i, parameter in enumerate(trainer._params):
-        lists = []
-        for updater, data in zip(trainer._updaters, parameter.list_data()):
-            if i not in updater.states:
-                updater.states[i] = trainer.optimizer.create_state_multi_precision(i, data)
-                updater.states_synced[i] = True
-            lists.append(_as_list(updater.states[i]))
-        pairs.append((parameter, lists))
-    return pairs
+def join_states(parts: Sequence[Dict[int, States]], stages: Sequence[Sequence[Any]], microbatches: int) -> States:
+    """The whole batch's states from those of each stage's micro-batches."""
+    return [[concat([part[m][i][j] for m in range(microbatches)], axis) for j, axis in enumerate(_batch_axes(layer))]
+            for part, stage in zip(parts, stages) for i, layer in enumerate(stage)]
 
 
-def _as_list(state: Any) -> List:
-    if state is None:
-        return []
-    return list(state) if isinstance(state, (tuple, list)) else [state]
+def _batch_axes(layer: Any) -> List[int]:
+    """The batch axis of each of a layer's states: where those for one sequence and for two differ."""
+    return [next(axis for axis, sizes in enumerate(zip(one, two)) if sizes[0] != sizes[1])
+            for one, two in zip(_shapes(layer, 1), _shapes(layer, 2))]
+
+
+def _shapes(layer: Any, batch_size: int) -> List[Tuple[int, ...]]:
+    """Shapes of a layer's states."""
+    return [tuple(shape) for shape in layer.begin_state(batch_size, func=lambda shape, **_: shape)]

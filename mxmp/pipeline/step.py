@@ -1,19 +1,21 @@
 """One step: what the stages hand to each other while they run a schedule."""
 from __future__ import annotations
 
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Executor, Future, InvalidStateError, wait
 from contextlib import suppress
-from typing import Any, Dict, List, Optional, Sequence
+from functools import lru_cache
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 
-from ..schedule import Schedule, Unit
+from ..schedule import SCHEDULES, Schedule, Unit, forward_only, in_order
 from .cut import Arrays, Pieces
+from .errors import Probe
 from .feed import Feed
-from .probes import Probe
-from .recurrent import States
 from .stage import Stage
+from .stage_step import StageStep
+from .states import States
 from .timeline import Timeline
 
 
@@ -25,67 +27,69 @@ class Step:
     """What the stages' threads share while they run one schedule.
 
     They exchange handles of arrays that may still be being computed; MXNet's engine starts a stage's operators when
-    their inputs are there.
-
-    Parameters
-    ----------
-    schedule : list of list of Unit
-        Each stage's units.
-    order : list of Unit
-        All of them, each after what it needs.
-    feed : Feed
-        The batch.
-    states : list or None
-        Of each stage, its layers' states of every micro-batch; None if none are carried.
-    seed : int or None
-        Fixes the random numbers that every stage's forward units draw, in their order.
-    timeline : Timeline or None
-        Records when each unit runs.
+    their inputs are there. Without the name of a schedule it goes forward only. ``states`` has, of each stage, its
+    layers' states of every micro-batch, and is None if none are carried; ``seed`` fixes the random numbers that every
+    stage's forward units draw, in their order.
     """
 
-    def __init__(self, schedule: Schedule, order: Sequence[Unit], feed: Feed, states: Optional[List[List[States]]],
+    def __init__(self, schedule: Optional[str], num_stages: int, feed: Feed, states: Optional[List[List[States]]],
                  seed: Optional[int], timeline: Optional[Timeline]) -> None:
-        self.schedule, self._order, self._feed, self._states = schedule, order, feed, states
-        self._seed, self._timeline = seed, timeline
+        self.schedule, self._order = _planned(schedule, num_stages, len(feed.rows), len(feed.steps))
+        self._feed, self._states, self._seed, self._timeline = feed, states, seed, timeline
         self._inputs = dict(feed.inputs)
-        self._last = len(schedule) - 1
-        self._sent: Dict[Unit, Any] = {unit: Future() for units in schedule for unit in units}
-        self._probes: Dict[Unit, List[Probe]] = {}
+        self._last = num_stages - 1
+        self._sent: Dict[Unit, Any] = {unit: Future() for units in self.schedule for unit in units}
+        self._stages: Dict[int, StageStep] = {}
+
+    def run_all(self, stages: Sequence[Stage], threads: Sequence[Executor]) -> None:
+        """Let each stage's own thread issue its units; returns when all are issued.
+
+        An error that stopped a stage goes on from here, the cause before those that stopped because of it.
+        """
+        try:
+            futures = [thread.submit(self.run, stage) for thread, stage in zip(threads, stages)]
+            wait(futures)
+        except BaseException:  # Ctrl-C: a stage that was started must not wait for one that was not
+            self.stop()
+            raise
+        errors = [error for error in (future.exception() for future in futures) if error]
+        for error in sorted(errors, key=lambda e: isinstance(e, Stopped)):
+            raise error
 
     def run(self, stage: Stage) -> None:
         """Issue all of a stage's units, from the calling thread."""
         try:
             self.begin(stage)
             for unit in self.schedule[stage.index]:
-                self.issue(stage, unit)
+                self.issue(unit)
         except BaseException:
             self.stop()
             raise
 
     def begin(self, stage: Stage) -> None:
         """Prepare a stage for its first unit; in its own thread, for an interrupted step may still be ending there."""
-        stage.begin_step(len(self.schedule[stage.index]), self._feed.steps,
-                         self._states[stage.index] if self._states else [], self._timeline)
+        self._stages[stage.index] = StageStep(
+            stage, len(self.schedule[stage.index]), self._feed.steps,
+            self._states[stage.index] if self._states else (), self._timeline)
         if self._feed.wanted is not None:
             stage.clear_gradients()
         if self._seed is not None:
             # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on
             mx.random.seed(stage_seed(self._seed, stage.index), stage.context)
 
-    def issue(self, stage: Stage, unit: Unit) -> None:
+    def issue(self, unit: Unit) -> None:
         """Issue one unit; waits until what it takes has been issued, not until it is there."""
+        stage = self._stages[unit.stage]
         if unit.kind == "F":
             inputs = self._take(Unit("F", unit.stage - 1, unit.microbatch, unit.chunk)) if unit.stage else \
                 self._inputs.pop((unit.microbatch, unit.chunk))
-            given = self._feed.labels
-            labels = None if given is None else given.get((unit.microbatch, 0), ())
+            labels = None if self._feed.labels is None else self._feed.labels.get((unit.microbatch, 0), ())
             out = stage.forward(unit, inputs, labels, self._feed.wanted is not None,
                                 None if unit.stage else self._feed.wanted)
         else:
             grads = self._take(Unit("B", unit.stage + 1, unit.microbatch, unit.chunk)) \
                 if unit.stage < self._last else ()
             out = stage.backward(unit, grads)
-        self._probes[unit] = stage.order.probes.pop(unit, [])
         try:
             self._sent[unit].set_result(out)
         except InvalidStateError:  # by `stop`
@@ -110,11 +114,23 @@ class Step:
         return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self.schedule[stage]
                 if unit.kind == kind}
 
+    def states(self) -> List[Dict[int, States]]:
+        """Of each stage, its layers' states by micro-batch, after the last chunk."""
+        return [self._stages[i].states for i in range(len(self.schedule))]
+
     def probes(self) -> List[Probe]:
         """Probes of all that was issued, causes before effects."""
-        return [probe for unit in self._order for probe in self._probes.get(unit, ())]
+        return [probe for unit in self._order for probe in self._stages[unit.stage].probes.by_unit.get(unit, ())]
 
 
 def stage_seed(seed: int, stage: int) -> int:
     """A seed for one stage's work in one step."""
     return int(np.random.SeedSequence((seed % 2 ** 64, stage)).generate_state(1)[0] % 2 ** 31)
+
+
+@lru_cache(maxsize=64)
+def _planned(name: Optional[str], num_stages: int, num_microbatches: int,
+             num_chunks: int) -> Tuple[Schedule, List[Unit]]:
+    """A schedule, and all of its units in one order in which each comes after what it needs."""
+    schedule = (SCHEDULES[name] if name else forward_only)(num_stages, num_microbatches, num_chunks)
+    return schedule, in_order(schedule)

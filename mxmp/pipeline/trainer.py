@@ -7,8 +7,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import mxnet as mx
 from mxnet.gluon import Parameter
 
+from .optimizer_file import load_states, save_states
 from .pipeline import Pipeline
-from .states import load_states, save_states
 
 
 class Trainer:
@@ -48,7 +48,7 @@ class Trainer:
         self._clip_norm = clip_norm
         self._last = pipe.stages[-1].context
         groups: Dict[Tuple, List[Parameter]] = {}
-        for parameter, contexts in pipe.placement.items():
+        for parameter, contexts in pipe.parameter_contexts.items():
             groups.setdefault(tuple(contexts), []).append(parameter)
         self.trainers = [mx.gluon.Trainer(parameters, deepcopy(optimizer), deepcopy(optimizer_params),
                                           kvstore="device" if len(contexts) > 1 else None, update_on_kvstore=False)

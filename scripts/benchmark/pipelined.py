@@ -34,7 +34,7 @@ def pipeline(job: Dict[str, Any], kind: Type[Pipeline] = Pipeline) -> Work:
                 num_microbatches=job["num_microbatches"] if job["microbatches"] else 1,
                 num_chunks=job["num_chunks"] if job["chunks"] else 1)
     data = random_batch(job)
-    return Work(lambda: pipe.forward_backward(data), list(pipe.placement))
+    return Work(lambda: pipe.forward_backward(data), list(pipe.parameter_contexts))
 
 
 WORKS: Dict[str, Callable[[Dict[str, Any]], Work]] = {

@@ -78,8 +78,8 @@ def test_pipeline_has_the_loss_gradients_and_updates_of_one_context(contexts):
     with Pipeline(build_chain(), Plan((2, 2), contexts), nn.LabelSmoothedLoss(0.1), num_microbatches=3) as pipe:
         pipe.initialize()
         twins = list(plain.collect_params().values())
-        pairs = list(zip(pipe.placement.items(), twins))
-        assert len(pairs) == len(pipe.placement) == len(twins) == 4
+        pairs = list(zip(pipe.parameter_contexts.items(), twins))
+        assert len(pairs) == len(pipe.parameter_contexts) == len(twins) == 4
         for (parameter, places), twin in pairs:
             twin.set_data(parameter.data(places[0]).as_in_context(mx.cpu()))
         trainer = Trainer(pipe, "sgd", {"learning_rate": 0.1})
@@ -119,13 +119,13 @@ def test_every_schedule_has_the_gradients_of_one_context(contexts, schedule, mic
     counts = (5,) if len(contexts) == 1 else (3, 2)
     with Pipeline(causal_chain(), Plan(counts, contexts), loss, microbatches, chunks, schedule) as pipe:
         pipe.initialize()
-        for parameter, twin in zip(pipe.placement, plain.collect_params().values()):
+        for parameter, twin in zip(pipe.parameter_contexts, plain.collect_params().values()):
             parameter.set_data(twin.data())
         data.attach_grad()
         with pipe.timeline() as timeline:
             total = pipe.forward_backward(data, label)
         close(total.asnumpy(), expected.asnumpy())
-        actual = [data.grad, *(p.grad(places[0]) for p, places in pipe.placement.items())]
+        actual = [data.grad, *(p.grad(places[0]) for p, places in pipe.parameter_contexts.items())]
         for grad, expected_grad in zip(actual, expected_grads):
             close(grad.asnumpy(), expected_grad)
         assert len(timeline.spans) == 2 * len(contexts) * microbatches * chunks

@@ -6,7 +6,8 @@ from helpers.stacks import CONTEXTS, assert_same, gradients, set_values
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan
-from mxmp.pipeline.order import Order
+from mxmp.pipeline.dependency import Dependency
+from mxmp.pipeline.errors import StageProbes
 from mxmp.schedule import Unit
 
 LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
@@ -47,13 +48,13 @@ def test_units_of_convolutions_wait_for_each_other_and_keep_their_values():
     layer.initialize(mx.init.Xavier())
     layer.hybridize()
     expected = layer(batch()[0]).asnumpy()
-    order = Order("stage 0", CONTEXTS[0])
-    order.begin_step(4, None)
+    dependency = Dependency(CONTEXTS[0])
+    probes = StageProbes("stage 0", CONTEXTS[0], dependency, 4)
     for m in range(2):
         out = layer(batch()[0])
         given = out.copyto(CONTEXTS[1])
-        order.enter(Unit("F", 0, m), [out, given])
-        order.note(Unit("F", 0, m), "layer", [out])
-        order.leave(Unit("F", 0, m), [out, given])
+        dependency.enter([out, given])
+        probes.add(Unit("F", 0, m), "layer", [out])
+        dependency.leave([out, given])
         np.testing.assert_array_equal(out.asnumpy(), expected)
         np.testing.assert_array_equal(given.asnumpy(), expected)

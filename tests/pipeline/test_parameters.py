@@ -7,7 +7,6 @@ from mxnet import gluon
 
 from mxmp.nn import Chain
 from mxmp.pipeline import parameters
-from mxmp.pipeline.head import Head
 from mxmp.pipeline.stage import Stage
 
 
@@ -35,8 +34,7 @@ def stages_of(chain, counts, loss=None, contexts=CONTEXTS):
     """The chain's layers on as many contexts as there are counts, as a pipeline makes them."""
     layers, stages = list(chain.layers.items()), []
     for i, count in enumerate(counts):
-        head = Head(loss, contexts[i], "NTC") if loss and i == len(counts) - 1 else None
-        stages.append(Stage(i, dict(layers[:count]), contexts[i], head))
+        stages.append(Stage(i, dict(layers[:count]), contexts[i], loss if i == len(counts) - 1 else None))
         del layers[:count]
     return stages
 
@@ -49,7 +47,7 @@ def shared_chain():
 
 def test_every_parameter_is_placed_on_its_layers_context_in_the_chains_order():
     layers = [dense() for _ in range(3)]
-    placed = parameters.placement(stages_of(chain_of(*layers), (2, 1)))
+    placed = parameters.contexts_of(stages_of(chain_of(*layers), (2, 1)))
     assert list(placed.items()) == [(p, [CONTEXTS[i // 2]]) for i, layer in enumerate(layers)
                                     for p in (layer.weight, layer.bias)]
 
@@ -57,19 +55,19 @@ def test_every_parameter_is_placed_on_its_layers_context_in_the_chains_order():
 @pytest.mark.parametrize("counts, places", [((3,), [0]), ((1, 2), [0, 1]), ((2, 1), [0, 1]), ((1, 1, 1), [0, 2])])
 def test_a_shared_parameter_is_placed_once_on_each_context_of_its_layers(counts, places):
     chain = shared_chain()
-    placed = parameters.placement(stages_of(chain, counts))
+    placed = parameters.contexts_of(stages_of(chain, counts))
     assert len(placed) == 4
     assert placed[chain[0].weight] == placed[chain[0].bias] == [CONTEXTS[i] for i in places]
 
 
 def test_two_stages_on_one_context_share_one_copy():
     chain, (here, there, *_) = shared_chain(), CONTEXTS
-    assert parameters.placement(stages_of(chain, (1, 1, 1), contexts=[here, there, here]))[chain[0].weight] == [here]
+    assert parameters.contexts_of(stages_of(chain, (1, 1, 1), contexts=[here, there, here]))[chain[0].weight] == [here]
 
 
 def test_a_losss_parameter_is_placed_on_the_last_context():
     loss = Weighted()
-    assert parameters.placement(stages_of(chain_of(dense(), dense()), (1, 1), loss))[loss.scale] == [CONTEXTS[1]]
+    assert parameters.contexts_of(stages_of(chain_of(dense(), dense()), (1, 1), loss))[loss.scale] == [CONTEXTS[1]]
 
 
 @pytest.mark.parametrize("counts", [(3,), (1, 2), (1, 1, 1)])
@@ -90,7 +88,7 @@ def test_initial_values_are_drawn_in_the_chains_order_whatever_the_plan():
     drawn = []
     for counts in ((3,), (1, 1, 1)):
         chain = shared_chain()
-        placed = parameters.placement(stages_of(chain, counts))
+        placed = parameters.contexts_of(stages_of(chain, counts))
         mx.random.seed(3)
         parameters.initialize(placed, mx.init.Normal(2), False)
         assert all(p.list_ctx() == contexts for p, contexts in placed.items())
@@ -106,7 +104,7 @@ def test_initial_values_are_drawn_in_the_chains_order_whatever_the_plan():
 @pytest.mark.parametrize("again", [False, True])
 def test_initializing_twice_changes_values_only_if_forced(again):
     chain = chain_of(dense())
-    placed = parameters.placement(stages_of(chain, (1,)))
+    placed = parameters.contexts_of(stages_of(chain, (1,)))
     parameters.initialize(placed, None, False)
     before = chain[0].weight.data().asnumpy()
     parameters.initialize(placed, None, again)
@@ -117,8 +115,8 @@ def test_values_move_with_their_parameters():
     chain = shared_chain()
     chain.initialize(mx.init.Normal(1), ctx=CONTEXTS[3])
     before = {p: p.data().asnumpy() for p in chain.collect_params().values()}
-    placed = parameters.placement(stages_of(chain, (2, 1)))
-    parameters.place(placed)
+    placed = parameters.contexts_of(stages_of(chain, (2, 1)))
+    parameters.move_to(placed)
     for p, contexts in placed.items():
         assert p.list_ctx() == contexts
         for copy in p.list_data():
@@ -129,14 +127,14 @@ def test_gradients_add_up_but_those_that_are_not_wanted_stay_so():
     chain = chain_of(dense(), dense())
     chain[0].weight.grad_req = "null"
     chain.initialize()
-    parameters.place(parameters.placement(stages_of(chain, (1, 1))))
+    parameters.move_to(parameters.contexts_of(stages_of(chain, (1, 1))))
     assert [p.grad_req for p in chain.collect_params().values()] == ["null", "add", "add", "add"]
 
 
 @pytest.mark.parametrize("counts", [(3,), (1, 2), (1, 1, 1)])
 def test_a_file_loads_into_the_plain_chain_and_under_any_plan(tmp_path, counts):
     chain, path = shared_chain(), str(tmp_path / "chain.params")
-    placed = parameters.placement(stages_of(chain, counts))
+    placed = parameters.contexts_of(stages_of(chain, counts))
     parameters.initialize(placed, mx.init.Normal(1), False)
     parameters.save(path, chain)
     expected = {name: p.list_data()[0].asnumpy() for name, p in chain._collect_params_with_prefix().items()}
@@ -144,7 +142,7 @@ def test_a_file_loads_into_the_plain_chain_and_under_any_plan(tmp_path, counts):
     for other in (None, (3,), (2, 1)):
         plain = shared_chain()
         if other:
-            parameters.initialize(parameters.placement(stages_of(plain, other)), None, False)
+            parameters.initialize(parameters.contexts_of(stages_of(plain, other)), None, False)
         plain.load_parameters(path)
         for name, p in plain._collect_params_with_prefix().items():
             for copy in p.list_data():
@@ -154,7 +152,7 @@ def test_a_file_loads_into_the_plain_chain_and_under_any_plan(tmp_path, counts):
 def test_three_equal_copies_are_written_without_rounding(tmp_path):
     first, path = dense(), str(tmp_path / "chain.params")
     chain = chain_of(first, dense(first), dense(first))
-    parameters.initialize(parameters.placement(stages_of(chain, (1, 1, 1))), None, False)
+    parameters.initialize(parameters.contexts_of(stages_of(chain, (1, 1, 1))), None, False)
     values = np.random.RandomState(0).uniform(-1, 1, (3, 3)).astype("float32")
     chain[0].weight.set_data(mx.nd.array(values))
     parameters.save(path, chain)

@@ -53,8 +53,8 @@ def test_stages_hold_their_own_parameters_only():
     chain = lstm_chain()
     with pipelined(chain, random_values(chain), None, (2, 4), 1) as pipe:
         for stage in pipe.stages:
-            assert {ctx for p in stage.places for ctx in p.list_ctx()} == {stage.context}
-        assert sum(len(stage.places) for stage in pipe.stages) == len(chain.collect_params().keys())
+            assert {ctx for p in stage.contexts for ctx in p.list_ctx()} == {stage.context}
+        assert sum(len(stage.contexts) for stage in pipe.stages) == len(chain.collect_params().keys())
 
 
 class Shared(gluon.nn.Sequential):

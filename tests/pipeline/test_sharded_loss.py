@@ -96,8 +96,8 @@ def test_every_schedule_gives_the_undivided_models_gradients(values, tmp_path, c
 
 def test_every_part_lives_on_its_own_context_only(values, tmp_path):
     with sharded(values, tmp_path, 2) as pipe:
-        placed = {pipe.parameter_names[p]: [] for p in pipe.placement}
-        for parameter, contexts in pipe.placement.items():
+        placed = {pipe.parameter_names[p]: [] for p in pipe.parameter_contexts}
+        for parameter, contexts in pipe.parameter_contexts.items():
             assert parameter.list_ctx() == contexts
             placed[pipe.parameter_names[parameter]].append(contexts)
         assert placed["loss.dense.weight"] == placed["loss.dense.bias"] == [[mx.cpu(2)], [mx.cpu(3)]]

@@ -121,7 +121,7 @@ def test_states_of_another_model_are_refused(tmp_path):
 def test_a_frozen_stage_is_left_as_it_is():
     chain = lstm_chain()
     with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
-        for parameter in pipe.stages[0].places:
+        for parameter in pipe.stages[0].contexts:
             parameter.grad_req = "null"
         before = values_of(chain)
         trainer = Trainer(pipe, "adam", ADAM, clip_norm=0.5)
@@ -166,11 +166,11 @@ def test_gradients_of_other_types_are_clipped_by_the_norm_of_all(dtypes):
         trainer = Trainer(pipe, "sgd", {"learning_rate": 1.0}, clip_norm=0.1)
         x, y = (array[:, 0, :].astype(dtype) for array, dtype in zip(batch(0), dtypes))
         pipe.forward_backward(x, y)
-        grads = {p: p.list_grad()[0].asnumpy() / 8 for p in pipe.placement}
-        before = {p: p.list_data()[0].asnumpy() for p in pipe.placement}
+        grads = {p: p.list_grad()[0].asnumpy() / 8 for p in pipe.parameter_contexts}
+        before = {p: p.list_data()[0].asnumpy() for p in pipe.parameter_contexts}
         expected = np.sqrt(sum((grad ** 2).sum() for grad in grads.values()))
         np.testing.assert_allclose(trainer.step(8).asscalar(), expected, 1e-5)
-        for p in pipe.placement:
+        for p in pipe.parameter_contexts:
             np.testing.assert_allclose(p.list_data()[0].asnumpy(), before[p] - grads[p] * 0.1 / expected, 1e-4, 1e-6)
 
 
@@ -197,5 +197,5 @@ def test_each_stage_has_the_optimizer_state_of_its_own_layers_and_no_other():
             (updater,) = stage_trainer._updaters
             states = [array for pair in updater.states.values() for array in pair]
             assert {array.context for array in states} == {stage.context}
-            assert sorted(array.size for array in states) == sorted(2 * [p.data().size for p in stage.places])
-            assert all(p.grad().context == p.data().context == stage.context for p in stage.places)
+            assert sorted(array.size for array in states) == sorted(2 * [p.data().size for p in stage.contexts])
+            assert all(p.grad().context == p.data().context == stage.context for p in stage.contexts)

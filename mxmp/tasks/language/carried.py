@@ -6,7 +6,7 @@ from pathlib import Path
 import mxnet as mx
 
 from ...pipeline import Pipeline
-from ...pipeline.recurrent import States
+from ...pipeline.states import States
 
 _FILE = "states.params"
 

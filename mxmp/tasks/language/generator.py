@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 
 from ...nn import ShardedSoftmaxLoss
-from ...pipeline.recurrent import is_stateful
+from ...pipeline.states import is_stateful
 from ...planning import Plan
 from .. import checkpoint
 from .model import ModelOptions, check_tied, language_chain, split_loss

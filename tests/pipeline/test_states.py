@@ -5,7 +5,7 @@ import pytest
 from mxnet import gluon
 
 from mxmp.nn import BidirectionalLSTM, Chain, ContextLSTM, LSTMLayer, MaskedAttention, Residual, Select
-from mxmp.pipeline.recurrent import check_chunkable, cut_states, is_stateful, join_states
+from mxmp.pipeline.states import check_chunkable, cut_states, is_stateful, join_states
 
 
 class Averaging(gluon.HybridBlock):

@@ -5,51 +5,23 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet import autograd
-from mxnet.gluon import Block, Parameter
 
 from .cut import Arrays, join_chunks, split
 from .transfer import fresh, is_float
 
 
-class Head:
-    """A loss over each micro-batch's whole time, whatever chunks its outputs come in.
+class LossHead:
+    """A loss over each micro-batch's whole time in one step, whatever chunks (of ``steps``) its outputs come in.
 
     Losses may weigh steps against each other (Gluon's are means over time), so that the sum of the chunks' losses
     would be another number. The chain's outputs are handed over as new variables: the loss's backward pass ends at
     them, and each chunk's backward unit goes on from its part of their gradients.
-
-    Parameters
-    ----------
-    loss : callable
-        Called with the chain's outputs, then the labels; its result is summed.
-    context : mx.Context
-        The last stage's.
-    layout : str
-        "NTC" or "TNC", of the chain's outputs.
     """
 
-    def __init__(self, loss: Callable, context: mx.Context, layout: str) -> None:
-        self._loss, self._context, self._layout = loss, context, layout
-        self._steps: Sequence[int] = (0,)
-        self._chunks: Dict[int, List[Arrays]] = {}
-        self._live: Dict[int, Tuple[Arrays, mx.nd.NDArray]] = {}
-
-    @property
-    def blocks(self) -> List[Block]:
-        """The loss, if it is a block that may have parameters."""
-        return [self._loss] if isinstance(self._loss, Block) else []
-
-    @property
-    def places(self) -> Dict[Parameter, mx.Context]:
-        """The loss's own parameters and where they live: those of a sharded softmax on contexts of their own."""
-        return {p: getattr(p, "place", None) or self._context
-                for block in self.blocks for p in block.collect_params().values()}
-
-    def begin_step(self, steps: Sequence[int]) -> None:
-        """Forget what a failed step left; ``steps`` are the chunks' lengths."""
-        self._steps = steps
-        self._chunks.clear()
-        self._live.clear()
+    def __init__(self, loss: Callable, context: mx.Context, layout: str, steps: Sequence[int] = (0,)) -> None:
+        self._loss, self._context, self._layout, self._steps = loss, context, layout, steps
+        self._chunks: Dict[int, List[Arrays]] = {}  # by micro-batch
+        self._live: Dict[int, Tuple[Arrays, mx.nd.NDArray]] = {}  # outputs and loss
 
     @property
     def dtype(self) -> Any:
@@ -78,7 +50,7 @@ class Head:
     def backward(self, microbatch: int, one: mx.nd.NDArray) -> List[List[mx.nd.NDArray]]:
         """The gradients of every chunk's floating-point outputs; ``one`` is the loss's own gradient."""
         outputs, total = self._live.pop(microbatch)
-        autograd.backward([total], [one], retain_graph=True)  # as in Stage.backward
+        autograd.backward([total], [one], retain_graph=True)  # as in StageStep.backward
         grads = [array.grad for array in outputs if array.grad is not None]
         if len(self._steps) == 1:
             return [grads]

@@ -9,8 +9,10 @@ from helpers.stacks import CONTEXTS
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan
-from mxmp.pipeline.order import Order
+from mxmp.pipeline.dependency import Dependency
+from mxmp.pipeline.errors import StageProbes
 from mxmp.pipeline.stage import Stage
+from mxmp.pipeline.stage_step import StageStep
 from mxmp.schedule import SCHEDULES, Unit
 
 LOG = []  # what the engine has run: (direction, layer, micro-batch)
@@ -88,8 +90,7 @@ def run_a_stage(training, kind=Noted):
     for layer in layers.values():
         layer.initialize()
         layer.hybridize()
-    stage = Stage(0, layers, CONTEXTS[0], None)
-    stage.begin_step(8, [0], [], None)
+    stage = StageStep(Stage(0, layers, CONTEXTS[0]), 8)
     other = mx.nd.ones((2, 1))
     with late(*(mx.nd.full((2, 1), m) for m in range(4))) as inputs:
         for m in range(4):
@@ -118,7 +119,7 @@ def test_a_unit_ends_with_all_of_its_arrays(training, kind):
 
 def test_left_alone_the_engine_would_run_the_first_layer_for_all_microbatches_first(monkeypatch):
     """What the order is for: should MXNet change its mind, it is needed no longer."""
-    monkeypatch.setattr(Order, "enter", lambda *args: None)
+    monkeypatch.setattr(Dependency, "enter", lambda *args: None)
     first_layers = threading.Barrier(4, timeout=SECONDS)
 
     def forward(self, is_train, req, in_data, out_data, aux):
@@ -170,9 +171,9 @@ def test_a_step_begins_where_the_one_before_it_ended():
 
 def ordered(result, arrays):
     """Arrays that wait for a unit of the given result."""
-    order = Order("stage 0", CONTEXTS[0])
-    order.leave(Unit("F", 0, 0), [result])
-    order.enter(Unit("F", 0, 1), arrays)
+    dependency = Dependency(CONTEXTS[0])
+    dependency.leave([result])
+    dependency.enter(arrays)
     return arrays
 
 
@@ -204,28 +205,12 @@ def test_a_large_number_is_kept_to_its_last_digit():
 
 
 def test_a_token_of_a_recorded_array_is_not_recorded():
-    x, order = mx.nd.ones((2,)), Order("stage 0", CONTEXTS[0])
+    x, dependency = mx.nd.ones((2,)), Dependency(CONTEXTS[0])
+    probes, unit = StageProbes("stage 0", CONTEXTS[0], dependency, 1), Unit("F", 0, 0)
     x.attach_grad()
     with autograd.record():
-        order.note(Unit("F", 0, 0), "a layer", [x * 2])
-        order.leave(Unit("F", 0, 0), [x * 2])
-    ((_, reached, _),) = order.probes[Unit("F", 0, 0)]
-    for token in (reached, *order._tokens):
+        probes.add(unit, "a layer", [x * 2])
+        dependency.leave([x * 2])
+    for token in (probes.by_unit[unit][0].array, dependency.latest()):
         with pytest.raises(mx.MXNetError):
             autograd.get_symbol(token)
-
-
-def test_a_unit_is_placed_in_words_and_its_probes_are_kept():
-    order, unit = Order("stage 1 on cpu(1)", CONTEXTS[1]), Unit("B", 1, 3, 2)
-    assert order.place(unit) == "stage 1 on cpu(1), backward pass of micro-batch 3, chunk 2"
-    assert order.place(Unit("F", 1, 0)) == "stage 1 on cpu(1), forward pass of micro-batch 0"
-    order.begin_step(3, None)
-    order.note(unit, "layer 'a'", [mx.nd.array([4, 5])])
-    order.note(unit, "layer 'b'", [])
-    order.note(unit, "layer 'c'", [mx.nd.array([np.nan])])
-    (place, reached, position), (other_place, _, other_position) = order.probes[unit]
-    assert (place, position) == (order.place(unit) + ", layer 'a'", 0)
-    assert (other_place, other_position) == (order.place(unit) + ", layer 'c'", 1)
-    assert reached.asnumpy().tolist() == [0, 0, 1]
-    order.begin_step(3, None)
-    assert order.probes == {}

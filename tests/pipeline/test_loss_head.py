@@ -5,7 +5,8 @@ import pytest
 from mxnet import autograd, gluon
 
 from mxmp.pipeline.cut import split
-from mxmp.pipeline.head import Head
+from mxmp.pipeline.loss_head import LossHead
+from mxmp.pipeline.stage import Stage
 
 HERE = mx.cpu(1)
 
@@ -23,7 +24,6 @@ class Uneven(gluon.HybridBlock):
 
 def fed(head, microbatch, outputs, steps, labels, training=True, axis=1):
     """What the head returns for each chunk."""
-    head.begin_step(steps)
     parts = zip(*(split(array, axis, steps) for array in outputs)) if len(steps) > 1 else [outputs]
     return [head.forward(microbatch, tuple(part), labels, training) for part in parts]
 
@@ -37,7 +37,7 @@ def test_loss_and_gradients_over_chunks_are_those_of_the_whole(steps):
     with autograd.record():
         expected = Uneven()(*whole, label)
     expected.backward()
-    head = Head(Uneven(), HERE, "NTC")
+    head = LossHead(Uneven(), HERE, "NTC", steps)
     results = fed(head, 0, outputs, steps, [label])
     assert results[:-1] == [()] * (len(steps) - 1) and len(results[-1]) == 1
     assert results[-1][0].shape == (1,)
@@ -55,7 +55,7 @@ def test_time_first_chunks_are_joined_and_cut_along_the_first_axis():
     outputs, label = [numbers(6, 2, 3)], numbers(6, 2, 3, seed=2)
     loss = gluon.loss.L2Loss(batch_axis=1)
     expected = loss(outputs[0], label).sum().asscalar()
-    head = Head(loss, HERE, "TNC")
+    head = LossHead(loss, HERE, "TNC", [2, 4])
     (total,) = fed(head, 0, outputs, [2, 4], [label], axis=0)[-1]
     np.testing.assert_allclose(total.asscalar(), expected, 1e-5)
     grads = head.backward(0, mx.nd.ones((1,), ctx=HERE))
@@ -65,14 +65,14 @@ def test_time_first_chunks_are_joined_and_cut_along_the_first_axis():
 
 def test_a_loss_per_row_is_summed():
     out, label = numbers(4, 3), numbers(4, 3, seed=1)
-    (total,) = Head(gluon.loss.L2Loss(), HERE, "NTC").forward(0, (out,), [label], False)
+    (total,) = LossHead(gluon.loss.L2Loss(), HERE, "NTC").forward(0, (out,), [label], False)
     assert total.shape == (1,)
     np.testing.assert_allclose(total.asnumpy(), 0.5 * ((out - label) ** 2).mean(axis=1).sum().asnumpy(), 1e-5)
 
 
 def test_gradients_are_those_of_the_given_multiple_of_the_loss():
     out = numbers(4, 3)
-    head = Head(lambda x: x * x, HERE, "NTC")
+    head = LossHead(lambda x: x * x, HERE, "NTC")
     head.forward(0, (out,), (), True)
     ((grad,),) = head.backward(0, mx.nd.array([0.5], ctx=HERE))
     np.testing.assert_allclose(grad.asnumpy(), out.asnumpy(), 1e-6)
@@ -80,8 +80,7 @@ def test_gradients_are_those_of_the_given_multiple_of_the_loss():
 
 def test_microbatches_may_be_mixed():
     outs, label = [numbers(2, 4, 3, seed=m) for m in range(2)], numbers(2, 4, 3, seed=9)
-    head, loss = Head(gluon.loss.L2Loss(), HERE, "NTC"), gluon.loss.L2Loss()
-    head.begin_step([2, 2])
+    head, loss = LossHead(gluon.loss.L2Loss(), HERE, "NTC", [2, 2]), gluon.loss.L2Loss()
     totals = {}
     for t in range(2):
         for m in range(2):
@@ -95,7 +94,7 @@ def test_microbatches_may_be_mixed():
 
 
 def test_the_loss_returned_is_not_part_of_a_graph():
-    head = Head(lambda x: x * x, HERE, "NTC")
+    head = LossHead(lambda x: x * x, HERE, "NTC")
     (total,) = head.forward(0, (numbers(4, 3),), (), True)
     with pytest.raises(mx.MXNetError):
         autograd.get_symbol(total)
@@ -109,13 +108,13 @@ def test_labels_come_from_any_context_and_the_loss_knows_whether_it_trains(train
         seen.append((label.context, autograd.is_training(), autograd.is_recording()))
         return out * label
 
-    Head(loss, HERE, "NTC").forward(0, (numbers(4, 3),), [mx.nd.ones((4, 3), ctx=mx.cpu(0))], training)
+    LossHead(loss, HERE, "NTC").forward(0, (numbers(4, 3),), [mx.nd.ones((4, 3), ctx=mx.cpu(0))], training)
     assert seen == [(HERE, training, training)]
 
 
 def test_outputs_that_are_not_floating_point_have_no_gradient():
     out, ids = numbers(4, 3), mx.nd.array([0, 1, 2, 0], ctx=HERE, dtype="int32")
-    head = Head(lambda x, i: mx.nd.pick(x, i), HERE, "NTC")
+    head = LossHead(lambda x, i: mx.nd.pick(x, i), HERE, "NTC")
     head.forward(0, (out, ids), (), True)
     (grads,) = head.backward(0, mx.nd.ones((1,), ctx=HERE))
     assert [grad.asnumpy().tolist() for grad in grads] == [[[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]]
@@ -123,23 +122,11 @@ def test_outputs_that_are_not_floating_point_have_no_gradient():
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_the_losss_type_is_that_of_the_outputs(dtype):
-    head = Head(lambda x: x * x, HERE, "NTC")
+    head = LossHead(lambda x: x * x, HERE, "NTC")
     (total,) = head.forward(0, (numbers(4, 3, dtype=dtype),), (), True)
     assert head.dtype == total.dtype == np.dtype(dtype).type
     ((grad,),) = head.backward(0, mx.nd.ones((1,), ctx=HERE, dtype=head.dtype))
     assert grad.dtype == np.dtype(dtype).type
-
-
-def test_what_a_failed_step_left_is_forgotten():
-    first, second, label = numbers(2, 4, 3), numbers(2, 4, 3, seed=1), numbers(2, 4, 3, seed=2)
-    head = Head(gluon.loss.L2Loss(), HERE, "NTC")
-    head.begin_step([2, 2])
-    head.forward(0, (first[:, :2],), [label], True)
-    (total,) = fed(head, 0, [second], [2, 2], [label])[-1]
-    np.testing.assert_allclose(total.asnumpy(), gluon.loss.L2Loss()(second, label).sum().asnumpy(), 1e-5)
-    head.begin_step([0])
-    with pytest.raises(KeyError):
-        head.backward(0, mx.nd.ones((1,), ctx=HERE))
 
 
 def test_a_losss_own_parameters_are_found_and_get_gradients():
@@ -154,19 +141,19 @@ def test_a_losss_own_parameters_are_found_and_get_gradients():
 
     loss, out = Weighted(), numbers(4, 3)
     loss.initialize(ctx=HERE)
-    head = Head(loss, HERE, "NTC")
-    assert head.blocks == [loss] and list(head.places) == [loss.scale]
+    head = LossHead(loss, HERE, "NTC")
+    stage = Stage(0, {}, HERE, loss)
+    assert stage.loss_blocks == [loss] and stage.contexts == {loss.scale: HERE}
     head.forward(0, (out,), (), True)
     ((grad,),) = head.backward(0, mx.nd.ones((1,), ctx=HERE))
     np.testing.assert_allclose(loss.scale.grad(HERE).asnumpy(), [out.asnumpy().sum()], 1e-5)
     assert set(grad.asnumpy().ravel()) == {1}
-    plain = Head(lambda x: x, HERE, "NTC")
-    assert plain.blocks == [] and plain.places == {}
+    plain = Stage(0, {}, HERE, lambda x: x)
+    assert plain.loss_blocks == [] and plain.contexts == {}
 
 
 def test_chunks_that_lost_their_time_axis_are_refused():
-    head = Head(gluon.loss.L2Loss(), HERE, "NTC")
-    head.begin_step([2, 2])
+    head = LossHead(gluon.loss.L2Loss(), HERE, "NTC", [2, 2])
     head.forward(0, (numbers(4, 3),), (), True)
     with pytest.raises(ValueError, match=r"chunk of 2 steps has the shape \(4, 3\)"):
         head.forward(0, (numbers(4, 3),), (), True)

@@ -1,0 +1,144 @@
+"""One stage in one step: the activations that live from a forward to its backward unit, and what is carried along."""
+from __future__ import annotations
+
+from itertools import compress
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import mxnet as mx
+from mxnet import autograd
+
+from ..schedule import Unit
+from .cut import Arrays
+from .errors import StageProbes, located
+from .loss_head import LossHead
+from .stage import Stage
+from .states import States, is_stateful
+from .timeline import Timeline
+from .transfer import copied, fresh, is_float
+
+
+class Live(NamedTuple):
+    """What a forward unit keeps for its backward unit; ``carried`` is the state that the chunk before left."""
+
+    inputs: Arrays
+    carried: Arrays
+    outputs: Arrays
+    states: Arrays
+
+
+class StageStep:
+    """What one stage holds while one step runs; it begins and ends with the step, so nothing has to be forgotten.
+
+    It is made, and used, in the stage's own thread. ``states`` are those of the stage's layers by micro-batch, after
+    its latest chunk; they are empty if nothing is carried.
+    """
+
+    def __init__(self, stage: Stage, num_units: int, steps: Sequence[int] = (0,), states: Sequence[States] = (),
+                 timeline: Optional[Timeline] = None) -> None:
+        self._stage, self._timeline = stage, timeline
+        self.states: Dict[int, States] = {m: [[fresh(array, stage.context) for array in layer] for layer in layers]
+                                          for m, layers in enumerate(states)}
+        self.probes = StageProbes(str(stage), stage.context, stage.dependency,
+                                  num_units * (len(stage.layers) + 1))  # each layer and the loss
+        self._head = LossHead(stage.loss, stage.context, stage.layout, steps) if stage.loss else None
+        self._live: Dict[Tuple[int, int], Live] = {}  # by micro-batch and chunk
+        self._state_grads: Dict[int, Arrays] = {}  # by micro-batch, of the chunk that went backward last
+        self._output_grads: Dict[int, List[List[mx.nd.NDArray]]] = {}  # by micro-batch, of chunks yet to go backward
+
+    def forward(self, unit: Unit, inputs: Sequence[Any], labels: Optional[Sequence[Any]] = (),
+                training: bool = True, wanted: Optional[Sequence[bool]] = None) -> Arrays:
+        """Run the layers on one chunk of a micro-batch; in training its activations are kept for `backward`.
+
+        Returns what the next stage takes or, of the last stage with a loss, the micro-batch's summed loss after its
+        last chunk, unless ``labels`` is None. Gradients are kept for the ``wanted`` inputs; None stands for all of a
+        floating-point type.
+        """
+        arrays = tuple(copied(array, self._stage.context) for array in inputs)
+        self._enter(unit, arrays)
+        before = self.states.get(unit.microbatch, [])
+        carried = _flat(before) if unit.chunk and training else ()
+        if training:
+            for array in [*compress(arrays, map(is_float, arrays) if wanted is None else wanted), *carried]:
+                array.attach_grad()
+            with autograd.record():
+                outputs, states = self._run(unit, arrays, before)
+            self._live[unit.microbatch, unit.chunk] = Live(arrays, carried, outputs, _flat(states))
+        else:
+            outputs, states = self._run(unit, arrays, before)
+        if before:
+            self.states[unit.microbatch] = [[s.detach() for s in layer] for layer in states]
+        results = outputs = tuple(array.detach() for array in outputs)
+        if self._head and labels is not None:
+            with located(f"{self.probes.describe(unit)}, the loss"):
+                results = self._head.forward(unit.microbatch, outputs, labels, training)
+            self.probes.add(unit, "the loss", results)
+        self._leave(unit, results or outputs)
+        return results
+
+    def _run(self, unit: Unit, arrays: Arrays, states: States) -> Tuple[Arrays, States]:
+        """The layers' outputs and, where states are given, the stateful layers' new ones."""
+        news: States = []
+        for name, layer in self._stage.layers.items():
+            with located(f"{self.probes.describe(unit)}, layer {name!r}"):
+                if states and is_stateful(layer):
+                    out, new = layer(*arrays, states[len(news)])
+                    news.append(list(new))
+                else:
+                    out = layer(*arrays)
+            arrays = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+            self.probes.add(unit, f"layer {name!r}", arrays)
+        return arrays, news
+
+    def backward(self, unit: Unit, output_grads: Sequence[Any] = ()) -> Arrays:
+        """Add one chunk's gradients to the parameters', and return those of its inputs.
+
+        ``output_grads`` are those of its floating-point outputs; the last stage has its loss's instead.
+        """
+        inputs, carried, outputs, states = self._live.pop((unit.microbatch, unit.chunk))
+        later = self._state_grads.pop(unit.microbatch, ())
+        heads = [*filter(is_float, outputs), *states[:len(later)]]
+        layers = "layers " + ", ".join(map(repr, self._stage.layers))
+        with located(f"{self.probes.describe(unit)}, {layers}"):
+            grads = [*self._enter_backward(unit, output_grads), *later]
+            recorded = self._stage.are_recorded([*inputs, *carried], heads)
+            if any(recorded):
+                # The graph stays until it is dropped: clearing it would tear frozen parameters, and arrays that a
+                # block holds itself, out of the other micro-batches' graphs.
+                autograd.backward(list(compress(heads, recorded)), list(compress(grads, recorded)), retain_graph=True)
+        if carried:
+            self._state_grads[unit.microbatch] = tuple(state.grad for state in carried)
+        input_grads = tuple(array.grad for array in inputs if array.grad is not None)
+        # without an input's, the first layer's gradient is the last that a backward pass computes
+        last = input_grads or self._stage.own_gradient() or grads
+        self.probes.add(unit, f"one of the {layers}", last)
+        self._leave(unit, last)
+        return input_grads
+
+    def _enter_backward(self, unit: Unit, output_grads: Sequence[Any]) -> Sequence[mx.nd.NDArray]:
+        """Gradients of the outputs, which wait for the unit before."""
+        if self._head is None:
+            grads = [copied(grad, self._stage.context) for grad in output_grads]
+            self._enter(unit, grads)
+            return grads
+        if unit.microbatch in self._output_grads:
+            grads = self._output_grads[unit.microbatch].pop()
+            self._enter(unit, grads)
+            return grads
+        one = mx.nd.ones((1,), self._stage.context, self._head.dtype)
+        self._enter(unit, [one])
+        self._output_grads[unit.microbatch] = self._head.backward(unit.microbatch, one)
+        return self._output_grads[unit.microbatch].pop()
+
+    def _enter(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
+        self._stage.dependency.enter(arrays)
+        if self._timeline:
+            self._timeline.begin(unit)
+
+    def _leave(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
+        self._stage.dependency.leave(arrays)
+        if self._timeline:
+            self._timeline.end(unit, self._stage.dependency.latest())
+
+
+def _flat(states: States) -> Arrays:
+    return tuple(state for layer in states for state in layer)
