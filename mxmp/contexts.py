@@ -37,10 +37,10 @@ def parse_contexts(text: str, present: bool = True) -> List[mx.Context]:
     twice = sorted({str(c) for c in contexts if contexts.count(c) > 1})
     if twice:
         raise ValueError(f"contexts {text!r} name {', '.join(twice)} more than once; name each context once")
-    wanted = [c.device_id for c in contexts if c.device_type == "gpu"] if present else []
-    there = mx.context.num_gpus() if wanted else 0
-    if wanted and max(wanted) >= there:
-        raise ValueError(f"contexts {text!r} need gpu({max(wanted)}), but MXNet sees {there} GPUs here; "
+    gpus = [c.device_id for c in contexts if c.device_type == "gpu"] if present else []
+    seen = mx.context.num_gpus() if gpus else 0
+    if gpus and max(gpus) >= seen:
+        raise ValueError(f"contexts {text!r} need gpu({max(gpus)}), but MXNet sees {seen} GPUs here; "
                          "use GPUs that are there, or CPU contexts such as \"cpu(0-1)\"")
     return contexts
 

@@ -79,15 +79,15 @@ def advise() -> None:
     if _state["configured"] or _state["advised"]:
         return
     _state["advised"] = True
-    found = []
+    faults = []
     if report()["threads_per_context"] != 1 and report()["cores"] > 1:
-        found.append("OMP_NUM_THREADS is not 1, so that each CPU context takes several threads for itself, and "
+        faults.append("OMP_NUM_THREADS is not 1, so that each CPU context takes several threads for itself, and "
                      "nd.dot on two of them at once can hang")
     if not _allocator_chosen():
-        found.append("the allocator gives large buffers back to the system after every operator, which costs "
+        faults.append("the allocator gives large buffers back to the system after every operator, which costs "
                      "CPU contexts speed")
-    if found:
-        warnings.warn("; ".join(found) + ". Begin the program with `from mxmp import runtime; "
+    if faults:
+        warnings.warn("; ".join(faults) + ". Begin the program with `from mxmp import runtime; "
                       "runtime.configure(threads_per_context=1)`, before the first import of mxnet or of another part "
                       "of mxmp", RuntimeWarning, stacklevel=2)
 

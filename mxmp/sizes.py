@@ -14,11 +14,11 @@ def parse_bytes(text: str) -> int:
     ValueError
         If it is none, or not above 0.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-zA-Z]*)\s*", text)
-    unit = _UNITS.get((found.group(2) or "B").upper()) if found else None
-    if found is None or unit is None or not float(found.group(1)):
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-zA-Z]*)\s*", text)
+    unit = _UNITS.get((match.group(2) or "B").upper()) if match else None
+    if match is None or unit is None or not float(match.group(1)):
         raise ValueError(f"cannot read the size {text!r}; write, for example, \"12GB\" or \"11.5GiB\"")
-    return int(float(found.group(1)) * unit)
+    return int(float(match.group(1)) * unit)
 
 
 def format_bytes(size: float) -> str:

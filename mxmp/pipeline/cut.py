@@ -17,13 +17,8 @@ def batch_axis(array: mx.nd.NDArray, layout: str) -> int:
 
 
 def size_along(arrays: Sequence[mx.nd.NDArray], layout: str, letter: str) -> int:
-    """The one length that arrays have along the batch ("N") or the time axis ("T").
-
-    Raises
-    ------
-    ValueError
-        If they differ or are 0, or an array has no time axis.
-    """
+    """The one length that arrays have along the batch ("N") or the time axis ("T"); a ValueError says if they differ or
+    are 0, or an array has no time axis."""
     if letter == "T" and any(array.ndim < 2 for array in arrays):
         raise ValueError("time chunks need inputs with a time axis, but one has the shape "
                          f"{next(a.shape for a in arrays if a.ndim < 2)}; give a mask over the steps in the place of "
@@ -39,14 +34,14 @@ def size_along(arrays: Sequence[mx.nd.NDArray], layout: str, letter: str) -> int
     return size
 
 
-def sizes(size: int, parts: int) -> List[int]:
-    """Sizes of nearly equal parts: they differ by one at most."""
-    ends = [size * i // parts for i in range(parts + 1)]
+def sizes(size: int, count: int) -> List[int]:
+    """Sizes of nearly equal pieces: they differ by one at most."""
+    ends = [size * i // count for i in range(count + 1)]
     return [end - begin for begin, end in zip(ends, ends[1:])]
 
 
 def split(array: mx.nd.NDArray, axis: int, lengths: Sequence[int]) -> List[mx.nd.NDArray]:
-    """Parts of an array along an axis, of the given lengths."""
+    """Pieces of an array along an axis, of some lengths."""
     if len(lengths) == 1:
         return [array]
     ends = list(accumulate(lengths))
@@ -57,20 +52,15 @@ def cut(arrays: Sequence[mx.nd.NDArray], layout: str, rows: Sequence[int], steps
     """Each array's micro-batches of ``rows`` and of these, if ``steps`` has several, the time chunks."""
     pieces: Dict[Tuple[int, int], List[mx.nd.NDArray]] = {}
     for array in arrays:
-        for m, part in enumerate(split(array, batch_axis(array, layout), rows)):
-            for t, piece in enumerate(split(part, layout.index("T"), steps) if len(steps) > 1 else [part]):
+        for m, microbatch in enumerate(split(array, batch_axis(array, layout), rows)):
+            for t, piece in enumerate(split(microbatch, layout.index("T"), steps) if len(steps) > 1 else [microbatch]):
                 pieces.setdefault((m, t), []).append(piece)
     return {key: tuple(piece) for key, piece in pieces.items()}
 
 
 def join_chunks(chunks: Sequence[Arrays], steps: Sequence[int], layout: str) -> Arrays:
-    """The arrays of one micro-batch's time chunks as arrays over its whole time.
-
-    Raises
-    ------
-    ValueError
-        If an array does not have its chunk's ``steps`` along the layout's time axis.
-    """
+    """The arrays of one micro-batch's time chunks as arrays over its whole time; a ValueError says if one does not have
+    its chunk's ``steps`` along the layout's time axis."""
     axis = layout.index("T")
     for chunk, length in zip(chunks, steps):
         for array in chunk:
@@ -81,22 +71,17 @@ def join_chunks(chunks: Sequence[Arrays], steps: Sequence[int], layout: str) -> 
 
 
 def join(pieces: Pieces, rows: Sequence[int], steps: Sequence[int], layout: str) -> Arrays:
-    """The whole batch's arrays from those of its micro-batches and chunks; the inverse of `cut`.
-
-    Raises
-    ------
-    ValueError
-        If an array's shape is not that of its micro-batch (``rows``) and chunk (``steps``).
-    """
-    parts = []
+    """The whole batch's arrays from those of its micro-batches and chunks, the inverse of `cut`; a ValueError says if a
+    shape is not that of its micro-batch (``rows``) and chunk (``steps``)."""
+    microbatches = []
     for m, length in enumerate(rows):
         chunks = [pieces[m, t] for t in range(len(steps))]
-        parts.append(join_chunks(chunks, steps, layout) if len(steps) > 1 else chunks[0])
-        for array in parts[-1] if len(rows) > 1 else ():
+        microbatches.append(join_chunks(chunks, steps, layout) if len(steps) > 1 else chunks[0])
+        for array in microbatches[-1] if len(rows) > 1 else ():
             if array.shape[batch_axis(array, layout)] != length:
                 raise ValueError(f"the chain's outputs must have the layout {layout} of its inputs, but one of a "
                                  f"micro-batch of {length} rows has the shape {array.shape}")
-    return tuple(concat(arrays, batch_axis(arrays[0], layout)) for arrays in zip(*parts))
+    return tuple(concat(arrays, batch_axis(arrays[0], layout)) for arrays in zip(*microbatches))
 
 
 def concat(arrays: Sequence[mx.nd.NDArray], axis: int) -> mx.nd.NDArray:

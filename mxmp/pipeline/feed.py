@@ -14,36 +14,19 @@ Data = Union[mx.nd.NDArray, Sequence[mx.nd.NDArray]]
 
 @dataclass
 class Feed:
-    """What a step works on.
-
-    Parameters
-    ----------
-    inputs : dict
-        Arrays by micro-batch and chunk.
-    labels : dict or None
-        The loss's, not cut in time: their chunk is 0. None stands for no loss.
-    rows, steps : list of int
-        Rows of each micro-batch, time steps of each chunk; one chunk has 0, however long it is.
-    wanted : list of bool or None
-        Which inputs need gradients; None stands for a forward pass only.
-    """
+    """What a step works on: arrays by micro-batch and chunk."""
 
     inputs: Pieces
-    labels: Optional[Pieces]
-    rows: List[int]
-    steps: List[int]
-    wanted: Optional[List[bool]]
+    labels: Optional[Pieces]  # not cut in time: their chunk is 0; None stands for no loss
+    rows: List[int]  # of each micro-batch
+    steps: List[int]  # of each chunk; one chunk has 0, however long it is
+    wanted: Optional[List[bool]]  # which inputs need gradients; None stands for a forward pass only
 
     @classmethod
     def of(cls, data: Data, label: Optional[Data], layout: str, num_microbatches: int, num_chunks: int,
            training: bool) -> Feed:
-        """Cut a batch into micro-batches and chunks, or into fewer where it has fewer rows or steps.
-
-        Raises
-        ------
-        ValueError
-            If the arrays' batch or time axes differ, or are empty.
-        """
+        """Cut a batch into micro-batches and chunks, or into fewer where it has fewer rows or steps; a ValueError says
+        if its arrays' batch or time axes differ, or are empty."""
         arrays, labels = _as_tuple(data), _as_tuple(() if label is None else label)
         batch_size = size_along(arrays + labels, layout, "N")
         rows, steps = sizes(batch_size, min(num_microbatches, batch_size)), [0]

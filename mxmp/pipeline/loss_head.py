@@ -48,7 +48,10 @@ class LossHead:
         return (total.detach(),)
 
     def backward(self, microbatch: int, one: mx.nd.NDArray) -> List[List[mx.nd.NDArray]]:
-        """The gradients of every chunk's floating-point outputs; ``one`` is the loss's own gradient."""
+        """The gradients of every chunk's floating-point outputs, by chunk.
+
+        ``one``, shape (1,), is the loss's own gradient: where it waits for something, the backward pass does.
+        """
         outputs, total = self._live.pop(microbatch)
         autograd.backward([total], [one], retain_graph=True)  # as in StageStep.backward
         grads = [array.grad for array in outputs if array.grad is not None]

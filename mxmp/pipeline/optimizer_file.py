@@ -13,38 +13,25 @@ _UPDATES = "num_update"
 
 
 def save_states(path: str, trainers: Sequence[Any], names: Dict[Any, str]) -> None:
-    """Write every parameter's optimizer state and the number of updates; waits for them.
+    """Write every parameter's optimizer state, ``NAME/0``, ``NAME/1``, ..., and the number of updates; waits for them.
 
-    Those of a parameter that is cut into rows are written in one piece, and can be cut anew.
-
-    Parameters
-    ----------
-    path : str
-        The file, in MXNet's format for named arrays; a parameter's states are ``NAME/0``, ``NAME/1``, ...
-    trainers : sequence of gluon.Trainer
-        One for each list of contexts.
-    names : dict of Parameter to str
-        Names that do not depend on where a parameter lives.
+    The names do not depend on where a parameter lives. Those of a parameter that is cut into rows are written in one
+    piece, and can be cut anew. There is a trainer for each list of contexts.
     """
-    found: Dict[str, List] = {}
+    rows: Dict[str, List] = {}
     for trainer in trainers:
         for i, parameter in enumerate(trainer._params):
             for j, state in enumerate(_as_list(trainer._updaters[0].states.get(i))):
-                found.setdefault(f"{names[parameter]}/{j}", []).append((_start(parameter), state))
+                rows.setdefault(f"{names[parameter]}/{j}", []).append((_start(parameter), state))
     arrays = {key: concat([state.as_in_context(mx.cpu()) for _, state in sorted(states, key=itemgetter(0))], 0)
-              for key, states in found.items()}
+              for key, states in rows.items()}
     arrays[_UPDATES] = mx.nd.array([trainers[0].optimizer.num_update], dtype="int64")
     mx.nd.save(path, arrays)
 
 
 def load_states(path: str, trainers: Sequence[Any], names: Dict[Any, str]) -> None:
-    """Read what `save_states` wrote, onto whatever contexts the parameters live on now.
-
-    Raises
-    ------
-    ValueError
-        If the file has states of other parameters, or not of all.
-    """
+    """Read what `save_states` wrote, onto whatever contexts the parameters live on now; a ValueError says if the file
+    has states of other parameters, or not of all."""
     arrays = mx.nd.load(path)
     updates = int(arrays.pop(_UPDATES).asscalar())
     for trainer in trainers:

@@ -18,13 +18,8 @@ def is_stateful(layer: Block) -> bool:
 
 
 def check_chunkable(layers: Dict[str, Block]) -> None:
-    """Refuse layers whose outputs at one step depend on later steps, or on a state that they do not hand on.
-
-    Raises
-    ------
-    ValueError
-        With the name of the first such layer.
-    """
+    """Refuse, by name, layers whose outputs at one step depend on later steps, or on a state that they do not hand
+    on."""
     for name, layer in layers.items():
         for block in _descendants(layer):
             # a block says so itself (the attention and the bidirectional layer do), or is one of Gluon's
@@ -44,22 +39,17 @@ def _descendants(block: Block) -> Iterator[Block]:
 
 
 def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[int]) -> List[List[States]]:
-    """For each stage, given by its stateful layers, its layers' states of every micro-batch.
-
-    Raises
-    ------
-    ValueError
-        If the states are not those of these layers.
-    """
+    """For each stage, given by its stateful layers, its layers' states of every micro-batch; a ValueError says if the
+    states are not those of these layers."""
     layers = [layer for stage in stages for layer in stage]
     if len(states) != len(layers):
         raise ValueError(f"the chain has {len(layers)} layers with states, but states of {len(states)} were given; "
                          "begin with those of Pipeline.begin_state")
     for i, (layer, arrays) in enumerate(zip(layers, states)):
-        expected, given = _shapes(layer, sum(rows)), [array.shape for array in arrays]
-        if given != expected:
+        expected, shapes = _shapes(layer, sum(rows)), [array.shape for array in arrays]
+        if shapes != expected:
             raise ValueError(f"the states of recurrent layer {i} ({type(layer).__name__}) should have the shapes "
-                             f"{expected} for a batch of {sum(rows)}, got {given}")
+                             f"{expected} for a batch of {sum(rows)}, got {shapes}")
     pieces = [[split(array.detach(), axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
               for layer, arrays in zip(layers, states)]
     ends = list(accumulate(map(len, stages)))
@@ -67,10 +57,10 @@ def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[i
             for end, stage in zip(ends, stages)]
 
 
-def join_states(parts: Sequence[Dict[int, States]], stages: Sequence[Sequence[Any]], microbatches: int) -> States:
+def join_states(pieces: Sequence[Dict[int, States]], stages: Sequence[Sequence[Any]], microbatches: int) -> States:
     """The whole batch's states from those of each stage's micro-batches."""
-    return [[concat([part[m][i][j] for m in range(microbatches)], axis) for j, axis in enumerate(_batch_axes(layer))]
-            for part, stage in zip(parts, stages) for i, layer in enumerate(stage)]
+    return [[concat([piece[m][i][j] for m in range(microbatches)], axis) for j, axis in enumerate(_batch_axes(layer))]
+            for piece, stage in zip(pieces, stages) for i, layer in enumerate(stage)]
 
 
 def _batch_axes(layer: Any) -> List[int]:

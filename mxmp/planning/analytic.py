@@ -11,9 +11,8 @@ from mxnet.gluon import Block, Parameter
 from mxnet.gluon import nn as gluon_nn
 
 from ..nn import ShardedSoftmaxLoss
-from .activations import activations
 from .cost import LayerCost, Shape
-from .flops import flops, recurrent_steps
+from .layers import work
 
 
 class Described(NamedTuple):
@@ -64,11 +63,11 @@ def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
 
 def _with_loss(last: LayerCost, loss: Any, ins: Sequence[Shape]) -> LayerCost:
     """The last layer's cost with that of the loss."""
-    work, kept, sizes = flops(loss, ins, (), {}), activations(loss, ins, ()), {}
+    known, sizes = work(loss, ins, (), {}), {}
     if isinstance(loss, ShardedSoftmaxLoss):
         sizes = {loss.prefix + "weight": loss.most_rows * ins[0][-1], loss.prefix + "bias": loss.most_rows}
-    return replace(last, flops=last.flops + (work or 0), sizes={**last.sizes, **sizes},
-                   activation_bytes=last.activation_bytes + 4 * (kept or 0))
+    return replace(last, flops=last.flops + (known.flops or 0), sizes={**last.sizes, **sizes},
+                   activation_bytes=last.activation_bytes + 4 * (known.kept or 0))
 
 
 def _walk(chain: Any, arrays: List[Described]) -> Tuple[List[LayerCost], List[Described]]:
@@ -94,8 +93,8 @@ def _cost(name: str, layer: Block, ins: List[Described],
     outs, sizes = _infer(layer, ins)
     own = {keys[p]: sizes[p.name] for p in layer.collect_params().values()}
     itemsize = max((np.dtype(p.dtype).itemsize for p in layer.collect_params().values()), default=4)
-    work, kept, steps, note = _work(layer, ins, outs, sizes)
-    return LayerCost(name, work, own, tuple(a.shape for a in outs), sum(a.bytes for a in outs), kept, steps, itemsize,
+    flops, kept, steps, note = _work(layer, ins, outs, sizes)
+    return LayerCost(name, flops, own, tuple(a.shape for a in outs), sum(a.bytes for a in outs), kept, steps, itemsize,
                      note=note), outs
 
 
@@ -106,13 +105,10 @@ def _work(layer: Block, ins: List[Described], outs: List[Described],
         inner, _ = _walk(layer, ins)
         return (sum(c.flops for c in inner), sum(c.activation_bytes for c in inner), sum(c.steps for c in inner),
                 next((c.note for c in inner if c.note), ""))
-    in_shapes, out_shapes = [a.shape for a in ins], [a.shape for a in outs]
-    work = flops(layer, in_shapes, out_shapes, sizes)
-    kept = activations(layer, in_shapes, out_shapes)
-    note = "" if work is not None else (f"a {type(layer).__name__} is of a kind whose work is not known; measure it "
-                                        "with planning.profile")
-    return (work or 0, sum(a.bytes for a in outs) if kept is None else 4 * kept,
-            recurrent_steps(layer, in_shapes), note)
+    known = work(layer, [a.shape for a in ins], [a.shape for a in outs], sizes)
+    note = "" if known.flops is not None else (f"a {type(layer).__name__} is of a kind whose work is not known; "
+                                               "measure it with planning.profile")
+    return (known.flops or 0, sum(a.bytes for a in outs) if known.kept is None else 4 * known.kept, known.steps, note)
 
 
 def _infer(layer: Block, ins: Sequence[Described]) -> Tuple[List[Described], Dict[str, int]]:
@@ -120,9 +116,9 @@ def _infer(layer: Block, ins: Sequence[Described]) -> Tuple[List[Described], Dic
     names = [f"input{i}" for i in range(len(ins))]
     outs = layer(*(mx.sym.var(name) for name in names))
     group = mx.sym.Group(list(outs) if isinstance(outs, (tuple, list)) else [outs])
-    given = {name: array for name, array in zip(names, ins) if name in group.list_arguments()}
-    arg_shapes, out_shapes, aux_shapes = group.infer_shape(**{name: array.shape for name, array in given.items()})
-    out_types = group.infer_type(**{name: array.dtype for name, array in given.items()})[1]
+    used = {name: array for name, array in zip(names, ins) if name in group.list_arguments()}
+    arg_shapes, out_shapes, aux_shapes = group.infer_shape(**{name: array.shape for name, array in used.items()})
+    out_types = group.infer_type(**{name: array.dtype for name, array in used.items()})[1]
     named = zip(group.list_arguments() + group.list_auxiliary_states(), arg_shapes + aux_shapes)
     sizes = {name: prod(shape) for name, shape in named if name not in names}
     return [Described(tuple(shape), np.dtype(dtype).name) for shape, dtype in zip(out_shapes, out_types)], sizes

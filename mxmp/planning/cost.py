@@ -58,10 +58,6 @@ class LayerCost:
         """Of the backward pass: each product a b needs two, one for the gradient of a and one for that of b."""
         return 2 * self.flops
 
-    def optimizer_bytes(self, optimizer_states: int = 2) -> int:
-        """The bytes of ``optimizer_states`` arrays a parameter: 2 with Adam, 1 with momentum, 0 with plain SGD."""
-        return self.parameters * self.itemsize * optimizer_states
-
     @property
     def work(self) -> float:
         """Seconds of both passes where they are known, else their FLOPs: what plans balance."""
@@ -94,7 +90,7 @@ def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimi
     int
         Parameters, gradients, optimizer's states and live activations, copies of its inputs among them.
     """
-    mine = [costs[i] for i in layers]
+    own = [costs[i] for i in layers]
     received = costs[layers.start - 1].sent_bytes if layers.start else 0
-    return parameter_bytes(mine) * (2 + optimizer_states) + live * (
-        received + sum(cost.activation_bytes for cost in mine))
+    return parameter_bytes(own) * (2 + optimizer_states) + live * (
+        received + sum(cost.activation_bytes for cost in own))

@@ -90,13 +90,13 @@ def estimate(costs: Sequence[LayerCost], device: Device) -> List[LayerCost]:
     ValueError
         If a layer is of a kind whose work is not known.
     """
-    found = []
+    estimates = []
     for cost in costs:
         if cost.note:
             raise ValueError(f"layer {cost.name!r}: {cost.note}")
         moved = cost.parameters * cost.itemsize + cost.activation_bytes
         extra = device.layer_seconds + cost.steps * device.step_seconds
-        found.append(replace(
+        estimates.append(replace(
             cost, forward=extra + max(cost.flops / device.flops_per_second, moved / device.bytes_per_second),
             backward=extra + max(cost.backward_flops / device.flops_per_second, 2 * moved / device.bytes_per_second)))
-    return found
+    return estimates

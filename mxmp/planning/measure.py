@@ -1,4 +1,4 @@
-"""Time one layer, and the way from one context to another."""
+"""Time one layer, and the link from one context to another."""
 from __future__ import annotations
 
 import time
@@ -15,20 +15,12 @@ _WARM_UP = 2  # the first calls trace, choose kernels and take memory
 _SMALL, _LARGE = 1 << 8, 1 << 22  # float32 numbers: 1 KiB, 16 MiB
 
 
-def layer_seconds(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
+def time_layer(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
                   repeats: int) -> Tuple[float, float, Tuple]:
-    """Medians of a layer's forward and backward seconds, and its outputs.
+    """Medians of a layer's forward and backward seconds, over ``repeats`` after two that do not count, and its outputs.
 
-    Parameters
-    ----------
-    call : callable
-        The layer.
-    arrays : sequence of NDArray
-        Its inputs; those of a floating-point type get gradients.
-    trains : bool
-        Whether it has parameters with gradients.
-    repeats : int
-        Measurements, after two that do not count.
+    ``call`` is the layer; of its inputs those of a floating-point type get gradients; ``trains`` says whether it has
+    parameters with gradients.
     """
     arrays = [array.detach() for array in arrays]
     for array in filter(_is_float, arrays):
@@ -45,7 +37,7 @@ def layer_seconds(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
         mx.nd.waitall()
         forward.append(time.perf_counter() - begin)
         outs = tuple(out) if isinstance(out, (tuple, list)) else (out,)
-        heads = [a for a in outs if _is_float(a) and not any(a is given for given in arrays)] if trains else []
+        heads = [a for a in outs if _is_float(a) and not any(a is array for array in arrays)] if trains else []
         grads = [mx.nd.ones_like(head) for head in heads]
         mx.nd.waitall()
         begin = time.perf_counter()
@@ -56,21 +48,21 @@ def layer_seconds(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
     return median(forward[_WARM_UP:]), median(backward[_WARM_UP:]), tuple(array.detach() for array in outs)
 
 
-def measure_link(source: mx.Context, target: mx.Context, repeats: int) -> Link:
-    """The way from one context to another: what a small copy takes, and the bandwidth of a large one."""
+def time_link(source: mx.Context, target: mx.Context, repeats: int) -> Link:
+    """The link from one context to another: what a small copy takes, and the bandwidth of a large one."""
     small, large = (median(_copies(source, target, size, repeats)) for size in (_SMALL, _LARGE))
     return Link(small, 4 * (_LARGE - _SMALL) / max(large - small, 1e-9))
 
 
 def _copies(source: mx.Context, target: mx.Context, size: int, repeats: int) -> List[float]:
     array = mx.nd.ones((size,), ctx=source)
-    found = []
+    seconds = []
     for _ in range(_WARM_UP + repeats):
         mx.nd.waitall()
         begin = time.perf_counter()
         array.copyto(target).wait_to_read()
-        found.append(time.perf_counter() - begin)
-    return found[_WARM_UP:]
+        seconds.append(time.perf_counter() - begin)
+    return seconds[_WARM_UP:]
 
 
 def _is_float(array: Any) -> bool:

@@ -10,7 +10,7 @@ import mxnet as mx
 from ..contexts import parse_contexts
 from ..pictures import draw_plan
 from .cost import LayerCost, stage_bytes
-from .planner import parts
+from .planner import ranges
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class Plan:
             If it is no plan.
         """
         try:
-            found = json.loads(text)
-            contexts = [parse_contexts(name, present=False)[0] for name in found["contexts"]]
-            counts = tuple(map(int, found["layers"]))
+            described = json.loads(text)
+            contexts = [parse_contexts(name, present=False)[0] for name in described["contexts"]]
+            counts = tuple(map(int, described["layers"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"cannot read the plan {text[:80]!r} ({error}); write, for example, "
                              '{"layers": [3, 5], "contexts": ["cpu(0)", "cpu(1)"]}') from error
@@ -101,16 +101,16 @@ class Plan:
     @property
     def ranges(self) -> List[range]:
         """The positions of each stage's layers in the chain; list of range."""
-        return parts(self.counts)
+        return ranges(self.counts)
 
     def table(self, costs: Sequence[LayerCost]) -> str:
         """The plan with the layers' ``costs`` for a log: each context's parameters, share of the work and layers."""
         lines = []
         for context, layers, share in zip(self.contexts, self.ranges, self.shares(costs)):
-            mine = [costs[i] for i in layers]
-            sizes = {name: size for cost in mine for name, size in cost.sizes.items()}  # a shared one once
+            own = [costs[i] for i in layers]
+            sizes = {name: size for cost in own for name, size in cost.sizes.items()}  # a shared one once
             lines.append(f"{str(context):8} {sum(sizes.values()):>12,} parameters {share:6.1%} of the work  "
-                         + ", ".join(c.name for c in mine))
+                         + ", ".join(c.name for c in own))
         return "\n".join(lines)
 
     def shares(self, costs: Sequence[LayerCost]) -> List[float]:

@@ -79,13 +79,13 @@ def balance(costs: Sequence[float], num_stages: int, memory: Optional[Memory] = 
     counts = _best_cuts(num_stages, len(costs), time, max)
     if counts is None:
         raise _misfit(segments, num_stages, len(costs))
-    limit = max(segments.time(stage, part.start, part.stop) for stage, part in enumerate(parts(counts)))
+    limit = max(segments.time(stage, run.start, run.stop) for stage, run in enumerate(ranges(counts)))
     least = _best_cuts(num_stages, len(costs), lambda s, i, j: segments.sent(j) if time(s, i, j) <= limit else INFINITY,
                        lambda before, sent: before + sent)
     return least or counts
 
 
-def parts(counts: Sequence[int]) -> List[range]:
+def ranges(counts: Sequence[int]) -> List[range]:
     """The positions of each stage's layers."""
     starts = [sum(counts[:i]) for i in range(len(counts))]
     return [range(start, start + count) for start, count in zip(starts, counts)]
@@ -117,11 +117,11 @@ def _best_cuts(num_stages: int, num_layers: int, value: Callable[[int, int, int]
 def _misfit(segments: Segments, num_stages: int, num_layers: int) -> Misfit:
     """What the plan that comes nearest to fitting would need, and how many contexts would do."""
     counts = _best_cuts(num_stages, num_layers, segments.fill, max) or []
-    fills = [segments.fill(stage, part.start, part.stop) for stage, part in enumerate(parts(counts))]
+    fills = [segments.fill(stage, run.start, run.stop) for stage, run in enumerate(ranges(counts))]
     stage = fills.index(max(fills))
-    part = parts(counts)[stage]
+    layers = ranges(counts)[stage]
     text = (f"nothing fits: of all plans {','.join(map(str, counts))} is the tightest, and its stage {stage} needs "
-            f"{segments.memory(stage, part.start, part.stop):,.0f} where {segments.limit(stage):,.0f} is the limit")
+            f"{segments.memory(stage, layers.start, layers.stop):,.0f} where {segments.limit(stage):,.0f} is the limit")
     return Misfit(text + (_remedy(segments, num_stages, num_layers) if segments.is_uniform else ""), max(fills))
 
 
@@ -131,6 +131,6 @@ def _remedy(segments: Segments, num_stages: int, num_layers: int) -> str:
         return segments.fill(0, start, end)
 
     for more in range(num_stages + 1, num_layers + 1):
-        if all(fill(0, part.start, part.stop) <= 1 for part in parts(_best_cuts(more, num_layers, fill, max) or [])):
+        if all(fill(0, run.start, run.stop) <= 1 for run in ranges(_best_cuts(more, num_layers, fill, max) or [])):
             return f"; {more} contexts would hold it"
     return "; a single layer needs more than that, so that no number of contexts would do"

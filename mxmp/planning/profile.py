@@ -14,7 +14,7 @@ from ..runtime import machine
 from .analytic import analytic, named_layers
 from .cost import LayerCost
 from .device import Link
-from .measure import layer_seconds, measure_link
+from .measure import time_layer, time_link
 
 Arrays = Sequence[mx.nd.NDArray]
 Piece = Tuple[int, int]  # micro-batches and time chunks that a batch is cut into
@@ -67,8 +67,8 @@ class Profile:
 
     def link(self, contexts: Sequence[mx.Context]) -> Link:
         """The slowest link between neighbours among ``contexts``; one that takes no time where none was measured."""
-        found = [self.links[key] for key in map(_pair, contexts, contexts[1:]) if key in self.links]
-        return max(found, key=lambda link: link.seconds(2 ** 20), default=Link())
+        links = [self.links[key] for key in map(_pair, contexts, contexts[1:]) if key in self.links]
+        return max(links, key=lambda link: link.seconds(2 ** 20), default=Link())
 
     def save(self, path: str) -> None:
         """Write it to ``path`` as JSON."""
@@ -89,12 +89,12 @@ class Profile:
         """
         try:
             with open(path, encoding="utf-8") as file:
-                found = json.load(file)
+                described = json.load(file)
             layers = {kind: {(piece["num_microbatches"], piece["num_chunks"]):
                              [LayerCost(**{**cost, "out_shapes": tuple(map(tuple, cost["out_shapes"]))})
                               for cost in piece["costs"]] for piece in pieces}
-                      for kind, pieces in found["layers"].items()}
-            return cls(layers, {key: Link(**link) for key, link in found["links"].items()}, found["machine"])
+                      for kind, pieces in described["layers"].items()}
+            return cls(layers, {key: Link(**link) for key, link in described["links"].items()}, described["machine"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is no profile that this version wrote ({error!r}); measure it again") from error
 
@@ -138,27 +138,27 @@ def profile(chain: Any, contexts: Sequence[mx.Context], *inputs: mx.nd.NDArray, 
     if not contexts:
         raise ValueError("there are no contexts to measure on; give at least one")
     blocks = [*named_layers(chain).values(), *([loss] if isinstance(loss, Block) else [])]
-    found: Dict[str, Dict[Piece, List[LayerCost]]] = {}
+    layers: Dict[str, Dict[Piece, List[LayerCost]]] = {}
     for context in {context.device_type: context for context in reversed(contexts)}.values():
         with _living_on(context, blocks):
-            found[context.device_type] = _measured(chain, context, (inputs, labels), loss, cuts, layout, repeats)
-    links = {_pair(a, b): measure_link(a, b, repeats) for a, b in zip(contexts, contexts[1:])}
-    return Profile(found, links, {**machine(), "mxnet": mx.__version__, "contexts": list(map(str, contexts))})
+            layers[context.device_type] = _measured(chain, context, (inputs, labels), loss, cuts, layout, repeats)
+    links = {_pair(a, b): time_link(a, b, repeats) for a, b in zip(contexts, contexts[1:])}
+    return Profile(layers, links, {**machine(), "mxnet": mx.__version__, "contexts": list(map(str, contexts))})
 
 
 def _measured(chain: Any, context: mx.Context, batch: Tuple[Arrays, Arrays], loss: Any, cuts: Sequence[Piece],
               layout: str, repeats: int) -> Dict[Piece, List[LayerCost]]:
     """Every layer's cost for each way to cut the batch."""
-    found = {}
+    pieces = {}
     for m in sorted({m for m, _ in cuts}):
-        data, label = ([_first_part(array, layout, "N", m) for array in arrays] for arrays in batch)
+        data, label = ([_first_piece(array, layout, "N", m) for array in arrays] for arrays in batch)
         whole, outs = _costs(chain, data, context, repeats, loss)
         extra = _loss_seconds(loss, outs, label, context, repeats)
         for c in sorted({c for other, c in cuts if other == m}):
-            chunk = [_first_part(array, layout, "T", c) for array in data] if c > 1 else data
+            chunk = [_first_piece(array, layout, "T", c) for array in data] if c > 1 else data
             costs = _costs(chain, chunk, context, repeats, loss)[0] if c > 1 else whole
-            found[m, c] = _with_loss(costs, [seconds / c for seconds in extra])
-    return found
+            pieces[m, c] = _with_loss(costs, [seconds / c for seconds in extra])
+    return pieces
 
 
 def _costs(chain: Any, arrays: Arrays, context: mx.Context, repeats: int,
@@ -168,7 +168,7 @@ def _costs(chain: Any, arrays: Arrays, context: mx.Context, repeats: int,
     costs = []
     for cost, layer in zip(analytic(chain, *arrays, loss=loss), named_layers(chain).values()):
         trains = any(p.grad_req != "null" for p in layer.collect_params().values())
-        forward, backward, arrays = layer_seconds(layer, arrays, trains, repeats)
+        forward, backward, arrays = time_layer(layer, arrays, trains, repeats)
         costs.append(replace(cost, forward=forward, backward=backward, note=""))
     return costs, arrays
 
@@ -178,7 +178,7 @@ def _loss_seconds(loss: Any, outs: Arrays, labels: Arrays, context: mx.Context, 
     if loss is None:
         return 0.0, 0.0
     labels = [label.as_in_context(context) for label in labels]
-    return layer_seconds(lambda *arrays: loss(*arrays, *labels).sum(), outs, False, repeats)[:2]
+    return time_layer(lambda *arrays: loss(*arrays, *labels).sum(), outs, False, repeats)[:2]
 
 
 def _with_loss(costs: List[LayerCost], extra: Sequence[float]) -> List[LayerCost]:
@@ -187,14 +187,14 @@ def _with_loss(costs: List[LayerCost], extra: Sequence[float]) -> List[LayerCost
                                  backward=(last.backward or 0.0) + extra[1])]
 
 
-def _first_part(array: mx.nd.NDArray, layout: str, letter: str, parts: int) -> mx.nd.NDArray:
-    """The largest of nearly equal parts along the batch ("N") or the time axis ("T")."""
+def _first_piece(array: mx.nd.NDArray, layout: str, letter: str, count: int) -> mx.nd.NDArray:
+    """The largest of nearly equal pieces along the batch ("N") or the time axis ("T")."""
     axis = layout.index(letter) if array.ndim > 1 else 0
     if letter == "T" and array.ndim < 2:
         raise ValueError(f"an input of shape {array.shape} has no time axis; measure without time chunks")
-    if not 1 <= parts <= array.shape[axis]:
-        raise ValueError(f"an input of shape {array.shape} cannot be cut into {parts} parts along axis {axis}")
-    return array.slice_axis(axis, 0, -(-array.shape[axis] // parts))
+    if not 1 <= count <= array.shape[axis]:
+        raise ValueError(f"an input of shape {array.shape} cannot be cut into {count} parts along axis {axis}")
+    return array.slice_axis(axis, 0, -(-array.shape[axis] // count))
 
 
 @contextmanager
@@ -215,9 +215,9 @@ def _living_on(context: mx.Context, blocks: Sequence[Block]) -> Iterator[None]:
     try:
         yield
     finally:
-        for parameter, (places, grad_req) in parameters.items():
-            if places is not None and not isinstance(parameter, RowsParameter):
-                parameter.reset_ctx(places)
+        for parameter, (contexts, grad_req) in parameters.items():
+            if contexts is not None and not isinstance(parameter, RowsParameter):
+                parameter.reset_ctx(contexts)
             parameter.grad_req = grad_req
             parameter.zero_grad()
 

@@ -47,13 +47,7 @@ class Segments:
 
 def check(costs: Sequence[float], num_stages: int, memory: Any, memory_limit: Any, transfer: Optional[Sequence[float]],
           speeds: Optional[Sequence[float]]) -> None:
-    """Refuse numbers that make no sense.
-
-    Raises
-    ------
-    ValueError
-        With the number, and what it should be.
-    """
+    """Refuse numbers that make no sense, by a ValueError with the number and what it should be."""
     if num_stages < 1:
         raise ValueError(f"num_stages must be at least 1, got {num_stages}")
     if len(costs) < num_stages:

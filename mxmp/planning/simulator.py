@@ -17,7 +17,7 @@ NO_LINK = Link()
 
 @dataclass(frozen=True)
 class Simulation:
-    """What `simulate` found.
+    """A simulated step, made by `simulate`.
 
     Parameters
     ----------
@@ -105,11 +105,11 @@ def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer:
 
     def start(unit: Unit) -> float:
         """When it can start, of what is known now."""
-        found = [free[plan.contexts[unit.stage]]]
+        times = [free[plan.contexts[unit.stage]]]
         for other in needs(unit, len(schedule), num_chunks):
             apart = plan.contexts[other.stage] != plan.contexts[unit.stage]
-            found.append(ends.get(other, inf) + (sent[min(unit.stage, other.stage)] if apart else 0.0))
-        return max(found)
+            times.append(ends.get(other, inf) + (sent[min(unit.stage, other.stage)] if apart else 0.0))
+        return max(times)
 
     while any(queues):
         begin, unit = min((start(queue[0]), queue[0]) for queue in queues if queue)
@@ -120,7 +120,7 @@ def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer:
 
 
 def most_live(units: Sequence[Unit]) -> int:
-    """The most units whose activations a stage holds at once: those that went forward and not yet back."""
+    """The most of a stage's ``units``, in order, whose activations it holds at once: gone forward and not yet back."""
     if all(unit.kind == "F" for unit in units):
         return 1  # nothing is kept for a backward pass
     live = most = 0

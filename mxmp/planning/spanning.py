@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple
 
-from .planner import Misfit, balance, parts
+from .planner import Misfit, balance, ranges
 
 
 def span(costs: Sequence[float], softmax: float, num_contexts: int, memory: Optional[Sequence[float]] = None,
@@ -64,7 +64,7 @@ def span(costs: Sequence[float], softmax: float, num_contexts: int, memory: Opti
         except Misfit as error:
             misfits.append(error)
             continue
-        slowest = max(_seconds(heavier, part, transfer) for part in parts(counts))
+        slowest = max(_seconds(heavier, run, transfer) for run in ranges(counts))
         if slowest < best[0]:
             best = slowest, counts, spanned
     if not best[2]:
@@ -72,6 +72,6 @@ def span(costs: Sequence[float], softmax: float, num_contexts: int, memory: Opti
     return best[1], best[2]
 
 
-def _seconds(costs: Sequence[float], part: range, transfer: Optional[Sequence[float]]) -> float:
+def _seconds(costs: Sequence[float], run: range, transfer: Optional[Sequence[float]]) -> float:
     sent = [0.0, *(transfer or [0.0] * (len(costs) - 1)), 0.0]
-    return sum(costs[part.start:part.stop]) + sent[part.start] + sent[part.stop]
+    return sum(costs[run.start:run.stop]) + sent[run.start] + sent[run.stop]

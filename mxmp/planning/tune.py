@@ -13,6 +13,7 @@ from .planner import Misfit, balance
 from .simulator import NO_LINK, Simulation, most_live, simulate
 
 Costs = Callable[[int, int], Sequence[LayerCost]]
+"""The layers' costs for one unit, by the numbers of micro-batches and time chunks that a batch is cut into."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
     Misfit
         If nothing fits; a ValueError that says what the tightest needs, and what would fit.
     """
-    found, misfits = [], []
+    choices, misfits = [], []
     for name, m, c in product(schedules, num_microbatches, num_chunks):
         if name == "wavefront" and c == 1 and "fill_drain" in schedules:
             continue  # the two are one then
@@ -97,12 +98,12 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
         except Misfit as error:
             misfits.append(error)
             continue
-        found.append(Choice(name, m, c, _improved(schedule, layers, plan, memory_limit, transfer, optimizer_states)))
-    if not found:
+        choices.append(Choice(name, m, c, _improved(schedule, layers, plan, memory_limit, transfer, optimizer_states)))
+    if not choices:
         tightest = min(misfits, key=lambda error: error.fill)
         raise Misfit(f"{tightest} (bytes); " + _remedies(costs, contexts, max(num_microbatches), num_chunks[0],
                                                        memory_limit, optimizer_states), tightest.fill)
-    return sorted(found, key=lambda choice: (choice.seconds, max(choice.simulation.peak_bytes)))
+    return sorted(choices, key=lambda choice: (choice.seconds, max(choice.simulation.peak_bytes)))
 
 
 def plan_for(schedule: Schedule, costs: Sequence[LayerCost], contexts: Sequence[Any],
@@ -117,16 +118,16 @@ def plan_for(schedule: Schedule, costs: Sequence[LayerCost], contexts: Sequence[
 
 def _remedies(costs: Costs, contexts: Sequence[Any], m: int, c: int, memory_limit: Optional[float],
               optimizer_states: int) -> str:
-    """What would fit, each found out by trying."""
+    """What would fit, each by trying it."""
     helps = []
     for times, more in ((1, 0), (2, 0), (4, 0), (1, 1)):
-        places = [*contexts, *[contexts[-1]] * more]
+        room = [*contexts, *[contexts[-1]] * more]
         try:
-            plan_for(SCHEDULES["1f1b"](len(places), times * m, c), costs(times * m, c), places, memory_limit, NO_LINK,
+            plan_for(SCHEDULES["1f1b"](len(room), times * m, c), costs(times * m, c), room, memory_limit, NO_LINK,
                      optimizer_states)
         except ValueError:  # it does not fit either, or was not measured
             continue
-        helps.append(f"{times * m} micro-batches on {len(places)} contexts")
+        helps.append(f"{times * m} micro-batches on {len(room)} contexts")
     return f"it would fit with 1f1b and {', or '.join(helps)}" if helps else (
         "neither 1f1b, nor four times as many micro-batches, nor one more context would make it fit")
 
@@ -146,12 +147,12 @@ def _improved(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, memory
 
 def _neighbours(counts: Sequence[int]) -> List[Tuple[int, ...]]:
     """Plans with one layer moved over one cut."""
-    found = []
+    plans = []
     for i in range(len(counts) - 1):
         for step in (-1, 1):
             moved = list(counts)
             moved[i] += step
             moved[i + 1] -= step
             if min(moved) >= 1:
-                found.append(tuple(moved))
-    return found
+                plans.append(tuple(moved))
+    return plans

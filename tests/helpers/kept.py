@@ -15,7 +15,7 @@ from mxnet.gluon import nn as gluon_nn  # noqa: E402
 from mxnet.gluon import rnn  # noqa: E402
 
 from mxmp import nn  # noqa: E402
-from mxmp.planning.activations import activations  # noqa: E402
+from mxmp.planning.layers import work  # noqa: E402
 
 CALLS = 6
 T, N, C, H, S = 20, 64, 128, 256, 24
@@ -83,6 +83,10 @@ CASES = {
     "LSTM": (rnn.LSTM(H), [steps()]),
     "LSTM of two layers, both ways": (rnn.LSTM(H, 2, bidirectional=True), [steps()]),
     "StackedLSTM": (nn.StackedLSTM(H, 2), [steps()]),
+    "RecurrentLayer": (nn.RecurrentLayer(0, H), [steps()]),
+    "RecurrentLayer, GRU both ways": (nn.RecurrentLayer(0, H, "gru", 2), [steps()]),
+    "RecurrentLayer, dropout and residual": (nn.RecurrentLayer(0, C, dropout=0.2, residual=True), [steps()]),
+    "StackedLSTM, dropout and residual": (nn.StackedLSTM(H, 3, dropout=0.2, residual_from=1), [steps()]),
     "GRU": (rnn.GRU(H), [steps()]),
     "RNN": (rnn.RNN(H), [steps()]),
 }
@@ -94,5 +98,5 @@ if __name__ == "__main__":
             continue
         measured = kept(layer, arrays)
         out = layer(*arrays)
-        found[name] = measured, activations(layer, [a.shape for a in arrays], [out.shape])
+        found[name] = measured, work(layer, [a.shape for a in arrays], [out.shape], {}).kept
     print(json.dumps(found))

@@ -12,11 +12,6 @@ def test_a_backward_pass_has_two_products_for_each_of_the_forward_pass():
     assert COSTS[1].backward_flops == 600
 
 
-def test_an_optimizer_keeps_arrays_as_large_as_the_parameters():
-    assert [COSTS[1].optimizer_bytes(states) for states in (0, 1, 2)] == [0, 40, 80]
-    assert COSTS[2].optimizer_bytes() == 2 * 4 * 1003
-
-
 def test_work_is_time_where_it_is_known_else_operations():
     assert [cost.work for cost in COSTS] == [0, 3.5, 300]
 

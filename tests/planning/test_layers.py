@@ -21,7 +21,10 @@ def measured():
                                   "ContextLSTM", "Residual", "SequenceEmbedding", "MaskedAttention",
                                   "AttentionalOutput", "Projection", "LabelSmoothedLoss", "ShardedSoftmaxLoss",
                                   "SoftmaxCrossEntropyLoss", "Dense", "Dropout", "LayerNorm", "Embedding",
-                                  "TimeFirst", "LSTM", "LSTM of two layers, both ways", "StackedLSTM", "GRU", "RNN"])
+                                  "TimeFirst", "LSTM", "LSTM of two layers, both ways", "StackedLSTM",
+                                  "RecurrentLayer", "RecurrentLayer, GRU both ways",
+                                  "RecurrentLayer, dropout and residual", "StackedLSTM, dropout and residual",
+                                  "GRU", "RNN"])
 def test_a_layer_keeps_what_the_formula_says(measured, case):
     kept, expected = measured[case]
     assert kept == pytest.approx(expected, rel=0.03)
