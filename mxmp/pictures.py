@@ -11,19 +11,7 @@ _COMPUTE, _MEMORY, _LAYER, _BOX = "#f2b279", "#9ccb9c", "#8fb8de", "#f4f4f4"
 
 
 def draw_units(path: str, spans: Sequence[Span], rows: Sequence[str], title: str) -> None:
-    """Draw a row per stage and a box per unit.
-
-    Parameters
-    ----------
-    path : str
-        The picture's file; its ending chooses the format.
-    spans : sequence of Span
-        Units with start and end in seconds.
-    rows : sequence of str
-        The stages' names.
-    title : str
-        Stands above.
-    """
+    """Draw a row per stage (``rows`` are their names) and a box per unit to ``path``; its ending chooses the format."""
     from matplotlib.figure import Figure  # takes half a second to load
     begin = min(start for _, start, _ in spans)
     milliseconds = 1e3 * (max(end for _, _, end in spans) - begin)
@@ -47,22 +35,9 @@ def draw_units(path: str, spans: Sequence[Span], rows: Sequence[str], title: str
 
 def draw_plan(path: str, contexts: Sequence[str], layers: Sequence[Sequence[str]], shares: Sequence[float],
               sizes: Sequence[int], limit: Optional[int] = None) -> None:
-    """Draw a box per context.
+    """Draw a box per context to ``path``, with its layers inside, the first one at the bottom.
 
-    Parameters
-    ----------
-    path : str
-        The picture's file; its ending chooses the format.
-    contexts : sequence of str
-        Their names.
-    layers : sequence of sequence of str
-        Names of each context's layers, the first one at the bottom.
-    shares : sequence of float
-        Of the work, each context's.
-    sizes : sequence of int
-        Bytes that each context holds.
-    limit : int or None
-        Bytes that each can hold.
+    Bars show each context's share of the work, ``shares``, and the bytes that it holds, ``sizes``, of its ``limit``.
     """
     from matplotlib.figure import Figure  # takes half a second to load
     from matplotlib.patches import FancyBboxPatch

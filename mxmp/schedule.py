@@ -82,7 +82,7 @@ def fill_drain(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> S
 
 
 def one_f_one_b(num_stages: int, num_microbatches: int, num_chunks: int = 1) -> Schedule:
-    """Backward units as early as they can be: 1F1B with a flush (Narayanan et al. 2021, PipeDream-2BW, section 3.2).
+    """Each backward unit as early as it can be: 1F1B with a flush (Narayanan et al. 2021, PipeDream-2BW, section 3.2).
 
     Diagram for 3 stages, 4 micro-batches:
 
@@ -158,6 +158,7 @@ def ideal_speedup(num_stages: int, num_microbatches: int, num_chunks: int = 1) -
     Returns
     -------
     float
+        From 1 to S.
 
     Raises
     ------
@@ -184,8 +185,23 @@ def needs(unit: Unit, num_stages: int, num_chunks: int) -> List[Unit]:
 
 
 def rounds(schedule: Schedule) -> List[List[Optional[Unit]]]:
-    """When every unit of a ``schedule`` runs if each takes one round: of every round each stage's unit, or None where
-    it waits; errors as of `in_order`."""
+    """When every unit runs if each takes one round.
+
+    Parameters
+    ----------
+    schedule : list of list of Unit
+        Each stage's units in order.
+
+    Returns
+    -------
+    list of list of (Unit or None)
+        Of every round each stage's unit, or None where it waits.
+
+    Raises
+    ------
+    ValueError
+        If the schedule cannot run: a unit waits for one that never comes before it.
+    """
     queues = [list(reversed(units)) for units in schedule]
     num_chunks = 1 + max((unit.chunk for units in schedule for unit in units), default=0)
     done: Set[Unit] = set()
@@ -205,27 +221,12 @@ def rounds(schedule: Schedule) -> List[List[Optional[Unit]]]:
 
 
 def in_order(schedule: Schedule) -> List[Unit]:
-    """All stages' units in one order in which each comes after what it needs.
-
-    Parameters
-    ----------
-    schedule : list of list of Unit
-        Each stage's units in order.
-
-    Returns
-    -------
-    list of Unit
-
-    Raises
-    ------
-    ValueError
-        If the schedule cannot run: a unit waits for one that never comes before it.
-    """
+    """All units of a ``schedule`` in one order in which each comes after what it needs; errors as of `rounds`."""
     return [unit for row in rounds(schedule) for unit in row if unit is not None]
 
 
 def grid(schedule: Schedule) -> str:
-    """The ``schedule`` as text: stages down, rounds across, a dot where a stage waits; errors as of `in_order`."""
+    """The ``schedule`` as text: stages down, rounds across, a dot where a stage waits; errors as of `rounds`."""
     rows = rounds(schedule)
     chunked = any(unit.chunk for units in schedule for unit in units)
     cells = [["." if row[stage] is None else _label(row[stage], chunked) for row in rows]

@@ -7,13 +7,7 @@ _UNITS = {"B": 1, "KB": 10 ** 3, "MB": 10 ** 6, "GB": 10 ** 9, "KIB": 2 ** 10, "
 
 
 def parse_bytes(text: str) -> int:
-    """Read a size such as ``"12GB"`` (10^9 bytes each), ``"11.5GiB"`` (2^30 each) or a plain number of bytes.
-
-    Raises
-    ------
-    ValueError
-        If it is none, or not above 0.
-    """
+    """Read ``"12GB"`` (10^9 bytes each), ``"11.5GiB"`` (2^30 each) or a plain number of bytes, above 0."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-zA-Z]*)\s*", text)
     unit = _UNITS.get((match.group(2) or "B").upper()) if match else None
     if match is None or unit is None or not float(match.group(1)):

@@ -50,16 +50,16 @@ class Pipeline:
         Axes of the chain's inputs and outputs: "NTC" (batch first) or "TNC" (time first). Arrays with one axis have
         the batch there.
 
-    Notes
-    -----
-    The parameters' ``grad_req`` becomes 'add', and stays so: every step adds up its micro-batches' gradients, and
-    begins by clearing them. Set it back to 'write' before you train the same blocks in plain Gluon.
-
     Raises
     ------
     ValueError
         If the layers are not a chain, the plan does not place every layer exactly once, an option is none of those
         above, or a layer cannot run in time chunks.
+
+    Notes
+    -----
+    The parameters' ``grad_req`` becomes 'add', and stays so: every step adds up its micro-batches' gradients, and
+    begins by clearing them. Set it back to 'write' before you train the same blocks in plain Gluon.
 
     Examples
     --------

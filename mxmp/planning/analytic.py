@@ -37,7 +37,7 @@ def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
     ----------
     chain : Chain, gluon.nn.Sequential or sequence of Block
         The layers in order. They may be uninitialized.
-    inputs : NDArray or tuple of int
+    *inputs : NDArray or tuple of int
         The first layer's inputs, or their shapes if they are float32.
     loss : Block or None
         What a softmax's loss keeps counts as the last layer's. So do, of a `ShardedSoftmaxLoss`, the work and the

@@ -112,7 +112,7 @@ def profile(chain: Any, contexts: Sequence[mx.Context], *inputs: mx.nd.NDArray, 
         The layers.
     contexts : sequence of mx.Context
         Where they shall live.
-    inputs : NDArray
+    *inputs : NDArray
         A batch.
     loss : callable or None
         Takes the chain's outputs and the labels; its time counts as the last layer's.
