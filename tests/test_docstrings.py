@@ -15,8 +15,8 @@ from numpydoc.validate import Validator, validate
 import mxmp
 
 PACKAGE = Path(mxmp.__file__).parent
-FACES = ["mxmp", "mxmp.runtime", "mxmp.schedule", *(f"mxmp.{path.parent.relative_to(PACKAGE).as_posix().replace('/', '.')}"
-                                            for path in sorted(PACKAGE.glob("*/**/__init__.py")))]
+FACES = ["mxmp", "mxmp.runtime", "mxmp.schedule", *(
+    ".".join(["mxmp", *path.parent.relative_to(PACKAGE).parts]) for path in sorted(PACKAGE.glob("*/**/__init__.py")))]
 # a docstring; numpydoc's sections only, in its order; a summary that is a sentence; all parameters in order, each with
 # type and description; what is returned and yielded
 CODES = {"GL03", "GL05", "GL06", "GL07", "GL08", "SS01", "SS03", "SS04", "PR01", "PR02", "PR03", "PR04", "PR07",
@@ -90,8 +90,8 @@ def faults(name):
     states = summary.startswith(STATING) or re.search(r"\breturns?\b", summary, re.IGNORECASE)
     named = all(re.search(rf"\b{parameter.lstrip('*')}\b", document)
                 for parameter in Documented(name).signature_parameters)
-    known = {"PR01": sentences and named, "RT01": states or returns_nothing(value), "SS03": summary.endswith((".", ":")),
-             **dict.fromkeys(["GL06", "GL07"], is_block(value))}  # Inputs and Outputs are Gluon's
+    known = {"PR01": sentences and named, "RT01": states or returns_nothing(value),
+             "SS03": summary.endswith((".", ":")), **dict.fromkeys(["GL06", "GL07"], is_block(value))}  # Inputs and Outputs are Gluon's
     return [f"{code} {message}" for code, message in validate(name, validator_cls=Documented)["errors"]
             if code in CODES and not known.get(code)]
 
