@@ -12,14 +12,12 @@ OTHERS = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "contributing
 def modules():
     """Files of mxmp, its packages and the modules that it makes public, by name: each gets a page."""
     top = ROOT / "mxmp" / "__init__.py"
-    found = {"mxmp": top}
-    for path in sorted(top.parent.iterdir()):
-        file = path / "__init__.py"
-        if file.is_file():
-            found[f"mxmp.{path.name}"] = file
-        elif path.stem in public_names(top):
-            found[f"mxmp.{path.stem}"] = path
-    return found
+    files = {".".join(["mxmp", *file.parent.relative_to(top.parent).parts]): file
+             for file in top.parent.rglob("__init__.py")}
+    for name in public_names(top):
+        if (top.parent / f"{name}.py").is_file():
+            files[f"mxmp.{name}"] = top.parent / f"{name}.py"
+    return dict(sorted(files.items()))
 
 
 def public_names(path):

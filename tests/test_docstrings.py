@@ -91,7 +91,8 @@ def faults(name):
     named = all(re.search(rf"\b{parameter.lstrip('*')}\b", document)
                 for parameter in Documented(name).signature_parameters)
     known = {"PR01": sentences and named, "RT01": states or returns_nothing(value),
-             "SS03": summary.endswith((".", ":")), **dict.fromkeys(["GL06", "GL07"], is_block(value))}  # Inputs and Outputs are Gluon's
+             "SS03": summary.endswith((".", ":")),
+             **dict.fromkeys(["GL06", "GL07"], is_block(value))}  # Inputs and Outputs are Gluon's
     return [f"{code} {message}" for code, message in validate(name, validator_cls=Documented)["errors"]
             if code in CODES and not known.get(code)]
 

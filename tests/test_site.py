@@ -85,7 +85,8 @@ def inventory(folder):
 
 def public_names():
     """Full names of what mxmp, its packages and modules make public, but for modules."""
-    for name in ["mxmp", *(f"mxmp.{path.parent.name}" for path in (ROOT / "mxmp").glob("*/__init__.py"))]:
+    for path in (ROOT / "mxmp").rglob("__init__.py"):
+        name = ".".join(path.parent.relative_to(ROOT).parts)
         module = import_module(name)
         for public in getattr(module, "__all__", []):
             if not inspect.ismodule(getattr(module, public)):
