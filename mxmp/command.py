@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Type, TypeVar
+
+from .writing import write_aside
 
 FILE = "options.json"
 """Name of the file in a run's folder that holds its options."""
@@ -106,9 +107,8 @@ def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
 def save_options(folder: Path, options: Any) -> List[str]:
     """Write ``options`` to a run's ``folder`` at once; returns a line for every one that has changed."""
     before, now = saved_options(folder, type(options)), asdict(options)
-    partial = folder / (FILE + ".partial")
-    partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / FILE)
+    with write_aside(folder / FILE) as partial:
+        partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
     return [f"--{name} was {before[name]}, is {value} now" for name, value in now.items()
             if before and before[name] != value and name not in ("resume", "output_dir")]
 

@@ -1,16 +1,15 @@
 """Corpora, subwords and batches; imports nothing else of mxmp."""
 from .batches import Batch, BatchLoader, SourceLoader
-from .corpus import Corpus, ParallelText, fingerprint
+from .corpus import Corpus, ParallelText, Text, split_lines
 from .download import default_cache_dir, download
-from .files import decode_lines, load_files, read_lines, read_pair
+from .files import decode_lines, load_files, load_text, read_lines, read_pair
 from .multi30k import MULTI30K_URL, load_multi30k
 from .numbers import NUMBERS_LANGUAGES, load_numbers
 from .prepare import Pairs, Prepared, prepare
 from .subwords import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Subwords
 from .tatoeba import load_tatoeba
-from .text import Text, load_text, split_lines
 
 __all__ = ["BOS_ID", "Batch", "BatchLoader", "Corpus", "EOS_ID", "MULTI30K_URL", "NUMBERS_LANGUAGES", "PAD_ID",
            "Pairs", "ParallelText", "Prepared", "SourceLoader", "Subwords", "Text", "UNK_ID", "decode_lines",
-           "default_cache_dir", "download", "fingerprint", "load_files", "load_multi30k", "load_numbers",
+           "default_cache_dir", "download", "load_files", "load_multi30k", "load_numbers",
            "load_tatoeba", "load_text", "prepare", "read_lines", "read_pair", "split_lines"]

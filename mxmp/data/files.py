@@ -7,9 +7,9 @@ import os
 import zlib
 from typing import List, Union
 
-from .corpus import Corpus, ParallelText
+from .corpus import Corpus, ParallelText, Text
 
-__all__ = ["decode_lines", "read_lines", "read_pair", "load_files"]
+__all__ = ["decode_lines", "load_files", "load_text", "read_lines", "read_pair"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -142,3 +142,24 @@ def load_files(train_src: PathLike, train_tgt: PathLike, valid_src: PathLike, va
                   train=read_pair(train_src, train_tgt),
                   valid=read_pair(valid_src, valid_tgt),
                   test=read_pair(test_src, test_tgt))
+
+
+def load_text(train: PathLike, valid: PathLike, test: PathLike) -> Text:
+    """Load text of your own from three files, one sentence a line, plain or ``.gz``.
+
+    Parameters
+    ----------
+    train, valid, test : str or path
+        The files of the three splits.
+
+    Returns
+    -------
+    Text
+        Its name is "files".
+
+    Raises
+    ------
+    ValueError
+        As `read_lines`; or if a file has nothing but blank lines.
+    """
+    return Text("files", *[read_lines(path) for path in (train, valid, test)])

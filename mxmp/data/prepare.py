@@ -1,20 +1,32 @@
-"""From a corpus of text to encoded pairs, once: the result is cached."""
+"""From a corpus of text to encoded pairs, once: the result is cached, one npz file for each corpus and options."""
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-import os
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple
 
-from . import cache
-from .cache import Pairs
+import numpy as np
+import sentencepiece
+
+from ..writing import write_aside
 from .corpus import Corpus, ParallelText
+from .files import PathLike
 from .subwords import Subwords
 
-__all__ = ["Prepared", "Pairs", "prepare"]
+__all__ = ["Pairs", "Prepared", "prepare"]
 
+# Raise it when a cached file's contents, or what goes into them, change their meaning.
+_FORMAT = 1
+_SPLITS = ("train", "valid", "test")
 _log = logging.getLogger(__name__)
+
+Pairs = List[Tuple[List[int], List[int]]]
+"""Source and target ids of each pair, without begin or end marks."""
 
 
 @dataclass
@@ -42,7 +54,7 @@ class Prepared:
 
 
 def prepare(corpus: Corpus, vocab_size: int = 6000, joint: bool = True, max_length: int = 100,
-            cache_dir: Optional[Union[str, os.PathLike[str]]] = None) -> Prepared:
+            cache_dir: Optional[PathLike] = None) -> Prepared:
     """Learn subwords from a corpus' training text and encode all of it.
 
     Parameters
@@ -54,8 +66,8 @@ def prepare(corpus: Corpus, vocab_size: int = 6000, joint: bool = True, max_leng
     joint : bool
         One subword model for both languages, or one for each.
     max_length : int
-        Training pairs with more subwords on a side are dropped, as are pairs with a blank side. Nothing is
-        dropped from the validation and test text, whose scores are over all lines.
+        Training pairs with more subwords on a side are dropped, as are pairs with a blank side. Nothing is dropped
+        from the validation and test text, whose scores are over all lines.
     cache_dir : str or path, optional
         Folder that keeps the result for the next call with the same text and options.
 
@@ -69,13 +81,12 @@ def prepare(corpus: Corpus, vocab_size: int = 6000, joint: bool = True, max_leng
         If `vocab_size` is too small for the text, or no training pair is left.
     """
     options = {"vocab_size": vocab_size, "joint": joint, "max_length": max_length}
-    path = None if cache_dir is None else Path(cache_dir) / f"prepared-{cache.key(corpus, options)}.npz"
-    entry = None if path is None else cache.read(path)
-    if entry is None:
-        entry = _encode(corpus, vocab_size, joint, max_length)
+    path = None if cache_dir is None else Path(cache_dir) / f"prepared-{_cache_key(corpus, options)}.npz"
+    prepared = None if path is None else _read(path, corpus)
+    if prepared is None:
+        prepared = _encode(corpus, vocab_size, joint, max_length)
         if path is not None:
-            cache.write(path, entry)
-    prepared = Prepared(corpus, Subwords(*entry.models), entry.train, entry.valid, entry.test, entry.dropped)
+            _write(path, prepared)
     _log.info("%s %s-%s: %d train, %d valid, %d test pairs; dropped from train: %d empty, %d with more than "
               "%d subwords", corpus.name, corpus.src_lang, corpus.tgt_lang, len(prepared.train),
               len(prepared.valid), len(prepared.test), prepared.dropped["empty"],
@@ -83,19 +94,54 @@ def prepare(corpus: Corpus, vocab_size: int = 6000, joint: bool = True, max_leng
     return prepared
 
 
-def _encode(corpus: Corpus, vocab_size: int, joint: bool, max_length: int) -> cache.Entry:
+def _encode(corpus: Corpus, vocab_size: int, joint: bool, max_length: int) -> Prepared:
     kept = [(src, tgt) for src, tgt in zip(corpus.train.src, corpus.train.tgt) if src.strip() and tgt.strip()]
     text = ParallelText([src for src, _ in kept], [tgt for _, tgt in kept])
     subwords = Subwords.train(text, vocab_size, joint)
-    pairs = _encode_text(text, subwords)
-    train = [(src, tgt) for src, tgt in pairs if max(len(src), len(tgt)) <= max_length]
-    if not train:
+    train, valid, test = [list(zip(subwords.encode_src(split.src), subwords.encode_tgt(split.tgt)))
+                          for split in (text, corpus.valid, corpus.test)]
+    short = [(src, tgt) for src, tgt in train if max(len(src), len(tgt)) <= max_length]
+    if not short:
         raise ValueError(f"none of {len(corpus.train)} training pairs has at most max_length={max_length} "
                          "subwords on each side; raise max_length")
-    dropped = {"empty": len(corpus.train) - len(kept), "too_long": len(pairs) - len(train)}
-    return cache.Entry(subwords.models, train, _encode_text(corpus.valid, subwords),
-                       _encode_text(corpus.test, subwords), dropped)
+    dropped = {"empty": len(corpus.train) - len(kept), "too_long": len(train) - len(short)}
+    return Prepared(corpus, subwords, short, valid, test, dropped)
 
 
-def _encode_text(text: ParallelText, subwords: Subwords) -> Pairs:
-    return list(zip(subwords.encode_src(text.src), subwords.encode_tgt(text.tgt)))
+def _cache_key(corpus: Corpus, options: Dict[str, Any]) -> str:
+    """A hash over all of the corpus' text, the options and the versions that matter."""
+    inputs = json.dumps([_FORMAT, sentencepiece.__version__, options, corpus.fingerprint], sort_keys=True)
+    return hashlib.sha256(inputs.encode()).hexdigest()[:32]
+
+
+def _write(path: Path, prepared: Prepared) -> None:
+    arrays = {"dropped": np.frombuffer(json.dumps(prepared.dropped).encode(), np.uint8)}
+    for side, model in zip(("src", "tgt"), prepared.subwords.models):
+        arrays[f"model_{side}"] = np.frombuffer(model, np.uint8)
+    for split in _SPLITS:
+        sequences = [ids for pair in getattr(prepared, split) for ids in pair]
+        arrays[f"{split}_lengths"] = np.array([len(ids) for ids in sequences], np.int32)
+        arrays[f"{split}_ids"] = np.array([index for ids in sequences for index in ids], np.int32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_aside(path) as partial, open(partial, "wb") as file:  # by its name, numpy would add another .npz to it
+        np.savez_compressed(file, **arrays)
+
+
+def _read(path: Path, corpus: Corpus) -> Optional[Prepared]:
+    """What `_write` wrote; None if there is nothing, or, with a warning in the log, nothing that can be read."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            pairs = {split: _split_pairs(arrays[f"{split}_ids"], arrays[f"{split}_lengths"]) for split in _SPLITS}
+            subwords = Subwords(arrays["model_src"].tobytes(), arrays["model_tgt"].tobytes())
+            return Prepared(corpus, subwords, dropped=json.loads(arrays["dropped"].tobytes().decode()), **pairs)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        _log.warning("%s: damaged cache entry (%s); making it anew", path, error)
+        return None
+
+
+def _split_pairs(ids: np.ndarray, lengths: np.ndarray) -> Pairs:
+    flat, ends = ids.tolist(), np.cumsum(lengths).tolist()
+    sequences = [flat[end - length:end] for end, length in zip(ends, lengths.tolist())]
+    return list(zip(sequences[::2], sequences[1::2]))

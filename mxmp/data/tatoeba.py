@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import List, Union
 
+from .corpus import Text, line_hash, split_lines
 from .files import decode_lines, read_lines
-from .text import Text, line_hash, split_lines
 
 __all__ = ["load_tatoeba"]
 

@@ -2,21 +2,20 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Dict, Sequence
 
 from .. import __version__, runtime
 from ..planning import Plan
+from ..writing import write_aside
 from .progress import Progress
 
 
 def write_results(folder: Path, results: Dict[str, Any]) -> None:
     """Write ``results`` to ``results.json`` in a run's ``folder``, at once."""
-    partial = folder / "results.json.partial"
-    partial.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, folder / "results.json")
+    with write_aside(folder / "results.json") as partial:
+        partial.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequence[ModuleType]) -> Dict[str, Any]:

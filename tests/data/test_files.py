@@ -1,11 +1,11 @@
+"""Text files, one sentence a line."""
 import gzip
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxmp.data import load_files, read_lines
-from mxmp.data.files import read_pair
+from mxmp.data import Text, load_files, load_text, read_lines, read_pair
 
 
 def write(path, data):
@@ -71,3 +71,9 @@ def test_loads_six_files_as_a_corpus(tmp_path):
     assert corpus.train.src == ["a line"]
     assert corpus.valid.tgt == ["d line"]
     assert corpus.test.tgt == ["f.gz line"]
+
+
+def test_text_of_one_language_may_be_plain_or_gzipped_and_loses_blank_lines(tmp_path):
+    paths = [write(tmp_path / name, data.encode()) for name, data in (
+        ("train", "a b\n\nc\n"), ("valid", "d\n"), ("test.gz", "\u00e9\n"))]
+    assert load_text(*paths) == Text("files", ["a b", "c"], ["d"], ["\u00e9"])

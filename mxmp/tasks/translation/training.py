@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import mxnet as mx
 
-from ...data import Batch, BatchLoader, Prepared, fingerprint
+from ...data import Batch, BatchLoader, Prepared
 from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline, Trainer
 from ...planning import LayerCost, Plan
@@ -74,7 +74,7 @@ class Training(Run):
         self.trainer = Trainer(self.pipe, "adam", {"learning_rate": options.learning_rate, "beta2": 0.98},
                                clip_norm=options.clip_norm)
         self.progress = Progress()
-        super().__init__(folder, len(self._loader), self._sizes, fingerprint(prepared.corpus))
+        super().__init__(folder, len(self._loader), self._sizes, prepared.corpus.fingerprint)
 
     def _planned(self, options: Options, contexts: List[mx.Context], loss: Any) -> Tuple[Options, List[LayerCost]]:
         """Options with a plan in the place of "auto", and the layers' costs."""
