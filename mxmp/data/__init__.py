@@ -1,5 +1,6 @@
 """Corpora, subwords and batches; imports nothing else of mxmp."""
 from .batches import Batch, BatchLoader, SourceLoader
+from .bucketing import bucket_batches
 from .corpus import Corpus, ParallelText, Text, split_lines
 from .download import default_cache_dir, download
 from .files import decode_lines, load_files, load_text, read_lines, read_pair
@@ -10,6 +11,6 @@ from .subwords import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Subwords
 from .tatoeba import load_tatoeba
 
 __all__ = ["BOS_ID", "Batch", "BatchLoader", "Corpus", "EOS_ID", "MULTI30K_URL", "NUMBERS_LANGUAGES", "PAD_ID",
-           "Pairs", "ParallelText", "Prepared", "SourceLoader", "Subwords", "Text", "UNK_ID", "decode_lines",
-           "default_cache_dir", "download", "load_files", "load_multi30k", "load_numbers",
+           "Pairs", "ParallelText", "Prepared", "SourceLoader", "Subwords", "Text", "UNK_ID", "bucket_batches",
+           "decode_lines", "default_cache_dir", "download", "load_files", "load_multi30k", "load_numbers",
            "load_tatoeba", "load_text", "prepare", "read_lines", "read_pair", "split_lines"]

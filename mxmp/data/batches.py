@@ -1,12 +1,14 @@
 """Batches of sentence pairs of similar length, in an order that is a function of seed and epoch."""
 from __future__ import annotations
 
+from functools import partial
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
-from gluonnlp.data import FixedBucketSampler, batchify
+from gluonnlp.data import batchify
 
+from .bucketing import bucket_batches
 from .prefetch import prefetch
 from .subwords import BOS_ID, EOS_ID, PAD_ID
 
@@ -47,12 +49,7 @@ class Batch(NamedTuple):
 
 
 class BatchLoader:
-    """Cuts sentence pairs into batches with little padding, differently in each epoch.
-
-    gluonnlp's FixedBucketSampler leaves one incomplete batch in every bucket, down to a single sentence whose
-    gradient then weighs as much as a full batch's. So the buckets it gets are not ranges of lengths, which
-    hold any number of pairs, but neighbours in the order of lengths in whole multiples of `batch_size`: at
-    most one batch of an epoch is smaller.
+    """Cuts sentence pairs into batches with little padding, differently in each epoch, as `bucket_batches` orders them.
 
     Parameters
     ----------
@@ -75,17 +72,11 @@ class BatchLoader:
 
     def __init__(self, pairs: Sequence[Tuple[List[int], List[int]]], batch_size: int,
                  num_buckets: int = 100, seed: int = 0, shuffle: bool = True) -> None:
-        if not pairs:
-            raise ValueError("no sentence pairs to make batches of")
-        if batch_size < 1 or num_buckets < 1:
-            raise ValueError(f"batch_size={batch_size} and num_buckets={num_buckets} must be at least 1")
         self._src = [np.array(src + [EOS_ID], dtype=np.int32) for src, _ in pairs]
         self._tgt = [np.array([BOS_ID] + tgt + [EOS_ID], dtype=np.int32) for _, tgt in pairs]
-        self._lengths = np.array([(len(src) + 1, len(tgt) + 1) for src, tgt in pairs], dtype=np.int32)
-        self._batch_size = batch_size
-        self._num_buckets = num_buckets
-        self._seed = seed
-        self._shuffle = shuffle
+        self._lengths = np.array([(len(src) + 1, len(tgt) + 1) for src, tgt in pairs], dtype=np.int32)  # (I, 2)
+        self._order = partial(bucket_batches, self._lengths, batch_size, seed, shuffle=shuffle, num_buckets=num_buckets)
+        self._num_batches = len(self._order(epoch=0))
         self._pad = batchify.Tuple(batchify.Pad(pad_val=PAD_ID, dtype="int32"),
                                    batchify.Pad(pad_val=PAD_ID, dtype="int32"),
                                    batchify.Pad(pad_val=PAD_ID, dtype="int32"),
@@ -93,12 +84,12 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Number of batches of an epoch, the same for all."""
-        return -(-len(self._src) // self._batch_size)
+        return self._num_batches
 
     @property
     def padding_share(self) -> float:
         """Share of the source and target positions of epoch 0 that are padding, from 0 to 1."""
-        positions = sum(len(batch) * int(self._lengths[batch].max(axis=0).sum()) for batch in self._plan(0))
+        positions = sum(len(batch) * int(self._lengths[batch].max(axis=0).sum()) for batch in self._order(epoch=0))
         return 1.0 - int(self._lengths.sum()) / positions
 
     def epoch(self, k: int, start: int = 0) -> Iterator[Batch]:
@@ -116,37 +107,7 @@ class BatchLoader:
         iterator of Batch
             Batches are made some steps ahead in a thread of their own.
         """
-        return prefetch(self._make, self._plan(k)[start:])
-
-    def _plan(self, k: int) -> List[List[int]]:
-        # FixedBucketSampler shuffles itself in place and with numpy's global generator: hence a new one for
-        # each epoch, and a generator that is put back as it was.
-        state = np.random.get_state()
-        np.random.seed([self._seed, k if self._shuffle else 0])
-        try:
-            buckets = self._assign_buckets()
-            sampler = FixedBucketSampler(buckets.tolist(), self._batch_size, num_buckets=None,
-                                         bucket_keys=list(range(1, int(buckets.max()) + 1)),
-                                         shuffle=self._shuffle)
-            batches = list(sampler)
-        finally:
-            np.random.set_state(state)
-        return [sorted(batch, key=lambda i: tuple(self._lengths[i]), reverse=True) for batch in batches]
-
-    def _assign_buckets(self) -> np.ndarray:
-        """Bucket number of every pair, from 1: strips of similar target length, cut by source length."""
-        src, tgt = self._lengths.T
-        bucket_size = -(-len(self) // self._num_buckets) * self._batch_size
-        num_buckets = -(-len(src) // bucket_size)
-        strip_size = -(-num_buckets // round(num_buckets ** 0.5)) * bucket_size
-        # Pairs of equal lengths come in random order, so that a bucket is not the same company every epoch.
-        random = np.random.permutation(len(src))
-        by_tgt = np.lexsort((random, src, tgt))
-        strip = np.empty_like(by_tgt)
-        strip[by_tgt] = np.arange(len(src)) // strip_size
-        buckets = np.empty_like(by_tgt)
-        buckets[np.lexsort((random, tgt, src, strip))] = np.arange(len(src)) // bucket_size + 1
-        return buckets
+        return prefetch(self._make, self._order(epoch=k)[start:])
 
     def _make(self, indices: List[int]) -> Batch:
         lengths = self._lengths[indices]

@@ -48,14 +48,6 @@ def test_an_epoch_depends_on_seed_and_number_only(pairs, k, start, batch_size, n
     assert content(BatchLoader(pairs, batch_size, num_buckets, seed=5).epoch(k, start)) == first[start:]
 
 
-def test_leaves_numpys_random_numbers_alone():
-    np.random.seed(3)
-    expected = np.random.rand()
-    np.random.seed(3)
-    list(BatchLoader(random_pairs(50), 8).epoch(0))
-    assert np.random.rand() == expected
-
-
 def test_epochs_and_seeds_put_different_sentences_together():
     pairs = [([4 + i], [4 + i]) for i in range(64)]
 
