@@ -34,7 +34,7 @@ setup(
         "tqdm>=4.60,<5",
         "matplotlib>=3.5,<3.11",  # 3.11 needs numpy >= 1.25
         "num2words>=0.5.12,<0.6",
-        "requests>=2.25,<3",
+        "pooch>=1.7,<2",
     ],
     extras_require={
         # Exactly one of cpu and cu112: both install the same `mxnet` folder.

@@ -2,9 +2,8 @@
 from .batches import Batch, BatchLoader, SourceLoader
 from .bucketing import bucket_batches
 from .corpus import Corpus, ParallelText, Text, split_lines
-from .download import default_cache_dir, download
 from .files import decode_lines, load_files, load_text, read_lines, read_pair
-from .multi30k import MULTI30K_URL, load_multi30k
+from .multi30k import MULTI30K_URL, default_cache_dir, download, load_multi30k
 from .numbers import NUMBERS_LANGUAGES, load_numbers
 from .prepare import Pairs, Prepared, prepare
 from .subwords import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Subwords

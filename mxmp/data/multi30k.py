@@ -1,15 +1,16 @@
-"""Multi30k, task 1: captions of Flickr images in English and German (Elliott et al. 2016)."""
+"""Multi30k, task 1: captions of Flickr images in English and German (Elliott et al. 2016), and how they are fetched."""
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional
+
+import pooch
 
 from .corpus import Corpus
-from .download import default_cache_dir, download
-from .files import read_pair
+from .files import PathLike, read_pair
 
-__all__ = ["load_multi30k", "MULTI30K_URL"]
+__all__ = ["MULTI30K_URL", "default_cache_dir", "download", "load_multi30k"]
 
 MULTI30K_URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
 """Where `load_multi30k` downloads from, if not told otherwise."""
@@ -25,12 +26,12 @@ _CHECKSUMS = {
 }
 _LANGUAGES = ("en", "de")
 _SPLITS = ("train", "val", "test_2016_flickr")
+_RETRIES = 3
+_TIMEOUT_SECONDS = 30
 
 
-def load_multi30k(src_lang: str = "de", tgt_lang: str = "en",
-                  data_dir: Optional[Union[str, os.PathLike[str]]] = None,
-                  cache_dir: Optional[Union[str, os.PathLike[str]]] = None,
-                  base_url: str = MULTI30K_URL) -> Corpus:
+def load_multi30k(src_lang: str = "de", tgt_lang: str = "en", data_dir: Optional[PathLike] = None,
+                  cache_dir: Optional[PathLike] = None, base_url: str = MULTI30K_URL) -> Corpus:
     """Load Multi30k: 29,000 pairs to train on, 1,014 to validate, and test_2016_flickr's 1,000.
 
     The data set's authors ask for non-commercial research use and a citation.
@@ -76,3 +77,65 @@ def load_multi30k(src_lang: str = "de", tgt_lang: str = "en",
     train, valid, test = [read_pair(folder / f"{split}.{src_lang}.gz", folder / f"{split}.{tgt_lang}.gz")
                           for split in _SPLITS]
     return Corpus("multi30k", src_lang, tgt_lang, train, valid, test)
+
+
+def default_cache_dir() -> Path:
+    """Where downloads go: ``$MXMP_CACHE``, else ``mxmp`` in ``$XDG_CACHE_HOME``, else ``~/.cache/mxmp``."""
+    if os.environ.get("MXMP_CACHE"):
+        return Path(os.environ["MXMP_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mxmp"
+
+
+def download(url: str, path: PathLike, sha256: str) -> Path:
+    """Make sure that `path` is the file with checksum `sha256`, fetching it from `url` if it is not.
+
+    The file appears under its name only when complete and verified; nothing else is left behind. A failure that may
+    pass is tried again three times, with growing pauses.
+
+    Parameters
+    ----------
+    url : str
+        Address to fetch.
+    path : str or path
+        File to write; missing folders are made.
+    sha256 : str
+        Its checksum, 64 hexadecimal digits.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    RuntimeError
+        If no try succeeded; one line with the address, the last reason and what to do.
+    """
+    path = Path(path)
+    files = pooch.Pooch(path.parent, base_url="", registry={path.name: sha256}, urls={path.name: url},
+                        retry_if_failed=_RETRIES)
+    try:
+        files.fetch(path.name, downloader=_fetch)
+    except (OSError, ValueError, RuntimeError) as error:
+        cause: BaseException = error
+        while cause.__cause__ or cause.__context__:  # requests wraps 'Connection refused' into three other errors
+            cause = cause.__cause__ or cause.__context__ or cause
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        raise RuntimeError(f"cannot download {url}: {reason}; check the connection, or download it by hand and "
+                           "pass its folder as --data_dir") from error
+    return path
+
+
+def _fetch(url: str, partial: str, files: pooch.Pooch) -> None:
+    fetch = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=_TIMEOUT_SECONDS,
+                                 headers={"Accept-Encoding": "identity"}, hooks={"response": _check_reply})
+    fetch(url, partial, files)
+    os.chmod(partial, 0o644)  # pooch makes it its owner's alone, but a cache may be shared
+
+
+def _check_reply(reply: Any, **_: Any) -> None:
+    if 400 <= reply.status_code < 500:  # trying again is of no use, which pooch does after other kinds of errors
+        raise RuntimeError(f"HTTP {reply.status_code} {reply.reason}")
+    # Bytes are taken as they come: some servers declare a .gz file to be a gzip-encoded reply, and unpacking that
+    # would change the file.
+    reply.raw.headers.pop("Content-Encoding", None)

@@ -1,17 +1,58 @@
-import functools
+"""Multi30k from a folder, and downloads that end with the right file or with one clear line."""
 import gzip
 import hashlib
+import os
+import socket
 import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from mxmp.data import load_multi30k
+from mxmp.data import default_cache_dir, download, load_multi30k
 
 module = import_module("mxmp.data.multi30k")
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "multi30k"
+CONTENT = bytes(range(256)) * 999
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the server's list of faults says, one fault a request, and properly once it is empty."""
+
+    def do_GET(self):
+        self.server.requests += 1
+        fault = self.server.faults.pop(0) if self.server.faults else None
+        content = self.server.files.get(self.path.lstrip("/"))
+        if isinstance(fault, int) or content is None:
+            self.send_error(fault or 404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        if fault == "declared as gzip":
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write({"truncated": content[:1000], "wrong": content[::-1]}.get(fault, content))
+
+    def log_message(self, *arguments):
+        """Keep the test output clean."""
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server of `files` by name, and no pauses between tries."""
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.requests, server.faults, server.files = 0, [], {"file": CONTENT}
+    server.folder = f"http://127.0.0.1:{server.server_port}/"
+    server.url = f"{server.folder}file"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture
@@ -25,37 +66,105 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def base_url(folder, monkeypatch):
+def base_url(server, folder, monkeypatch):
     """The address of a server of `folder`, whose checksums are taken for the real ones."""
-    monkeypatch.setattr(import_module("mxmp.data.download"), "_BACKOFF_SECONDS", 0.001)
+    server.files = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr(module, "_CHECKSUMS", {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in module._CHECKSUMS})
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            """Keep the test output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+        name: hashlib.sha256(content).hexdigest() for name, content in server.files.items()})
+    return server.folder
 
 
-def test_downloads_into_the_cache_and_only_once(base_url, folder, tmp_path):
+def test_fetches_a_file_once(server, tmp_path):
+    path = tmp_path / "new" / "file"
+    assert download(server.url, path, SHA256) == path
+    assert download(server.url, str(path), SHA256).read_bytes() == CONTENT
+    assert server.requests == 1
+
+
+def test_others_may_read_it(server, tmp_path):
+    assert os.stat(download(server.url, tmp_path / "file", SHA256)).st_mode & 0o777 == 0o644
+
+
+def test_fetches_again_what_has_the_wrong_checksum(server, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    assert download(server.url, path, SHA256).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["truncated", "wrong", 500])
+def test_gets_over_a_passing_fault(server, tmp_path, fault):
+    server.faults = [fault, fault]
+    assert download(server.url, tmp_path / "file", SHA256).read_bytes() == CONTENT
+    assert server.requests == 3
+
+
+def test_takes_the_bytes_as_they_are(server, tmp_path):
+    server.faults = ["declared as gzip"]
+    assert download(server.url, tmp_path / "file", SHA256).read_bytes() == CONTENT
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("fault, requests, reason", [
+    ("truncated", 4, "1000 .*bytes|1000 bytes read|does not match"), ("wrong", 4, "does not match the known hash"),
+    (503, 4, "503 Server Error"), (404, 1, "HTTP 404 Not Found")])
+def test_a_lasting_fault_is_one_clear_line_and_leaves_nothing(server, tmp_path, fault, requests, reason):
+    server.faults = [fault] * 9
+    message = f"cannot download {server.url}: .*({reason}).*--data_dir"
+    with pytest.raises(RuntimeError, match=message) as error:
+        download(server.url, tmp_path / "file", SHA256)
+    assert "\n" not in str(error.value)
+    assert server.requests == requests
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_connection_is_one_clear_line(server, tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound but not listening
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/file"
+        message = f"cannot download {url}: .*Connection refused; check"
+        with pytest.raises(RuntimeError, match=message) as error:
+            download(url, tmp_path / "file", SHA256)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(RuntimeError, match=f"cannot download {server.url}: .*--data_dir") as error:
+        download(server.url, tmp_path / "file" / "file", SHA256)
+    assert "\n" not in str(error.value)
+
+
+def test_a_failure_keeps_the_old_file(server, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    server.faults = [404]
+    with pytest.raises(RuntimeError):
+        download(server.url, path, SHA256)
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("variables, folder", [
+    ({"MXMP_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"), ({"XDG_CACHE_HOME": "/b"}, "/b/mxmp"),
+    ({"HOME": "/c"}, "/c/.cache/mxmp")])
+def test_cache_folder_follows_the_environment(monkeypatch, variables, folder):
+    for name in ("MXMP_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(default_cache_dir()) == folder
+
+
+def test_downloads_into_the_cache_and_only_once(base_url, server, tmp_path):
     cache = tmp_path / "cache"
     corpus = load_multi30k("de", "en", cache_dir=cache, base_url=base_url)
     assert corpus.test.src == ["test_2016_flickr.de.gz", "zwei"]
-    for path in folder.iterdir():
-        path.unlink()
+    server.files = {}
     assert load_multi30k("de", "en", cache_dir=cache, base_url=base_url) == corpus
 
 
-def test_refuses_a_download_with_another_checksum(base_url, folder, tmp_path):
-    (folder / "val.de.gz").write_bytes(gzip.compress(b"something else\n"))
-    with pytest.raises(RuntimeError, match=r"val\.de\.gz: wrong checksum"):
+def test_refuses_a_download_with_another_checksum(base_url, server, tmp_path):
+    server.files["val.de.gz"] = gzip.compress(b"something else\n")
+    with pytest.raises(RuntimeError, match=r"val\.de\.gz: .*does not match the known hash"):
         load_multi30k(cache_dir=tmp_path / "cache", base_url=base_url)
 
 
