@@ -1,8 +1,8 @@
-"""Batches of sentence pairs of similar length, in an order that is a function of seed and epoch."""
+"""Batches of sentence pairs, or of source sentences alone, padded to a common length."""
 from __future__ import annotations
 
 from functools import partial
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Iterator, List, NamedTuple, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -12,14 +12,12 @@ from .bucketing import bucket_batches
 from .prefetch import prefetch
 from .subwords import BOS_ID, EOS_ID, PAD_ID
 
-__all__ = ["Batch", "BatchLoader", "SourceLoader"]
-
 
 class Batch(NamedTuple):
     """N sentence pairs, padded to common lengths S and T; longest source first. All arrays int32 on the CPU.
 
-    Every array is new, so a batch may be given to a recorded graph as it is. The two counts are Python
-    numbers known without waiting for any array.
+    Every array is new, so a batch may be given to a recorded graph as it is. The two counts are Python numbers known
+    without waiting for any array.
 
     Attributes
     ----------
@@ -49,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class BatchLoader:
-    """Cuts sentence pairs into batches with little padding, differently in each epoch, as `bucket_batches` orders them.
+    """Cuts sentence pairs into batches with little padding, differently in each epoch: as `bucket_batches` does.
 
     Parameters
     ----------
@@ -72,15 +70,11 @@ class BatchLoader:
 
     def __init__(self, pairs: Sequence[Tuple[List[int], List[int]]], batch_size: int,
                  num_buckets: int = 100, seed: int = 0, shuffle: bool = True) -> None:
-        self._src = [np.array(src + [EOS_ID], dtype=np.int32) for src, _ in pairs]
-        self._tgt = [np.array([BOS_ID] + tgt + [EOS_ID], dtype=np.int32) for _, tgt in pairs]
-        self._lengths = np.array([(len(src) + 1, len(tgt) + 1) for src, tgt in pairs], dtype=np.int32)  # (I, 2)
+        self._src = [np.array([*src, EOS_ID], np.int32) for src, _ in pairs]
+        self._tgt = [np.array([BOS_ID, *tgt, EOS_ID], np.int32) for _, tgt in pairs]
+        self._lengths = np.array([(len(src) + 1, len(tgt) + 1) for src, tgt in pairs], np.int32)  # (I, 2)
         self._order = partial(bucket_batches, self._lengths, batch_size, seed, shuffle=shuffle, num_buckets=num_buckets)
         self._num_batches = len(self._order(epoch=0))
-        self._pad = batchify.Tuple(batchify.Pad(pad_val=PAD_ID, dtype="int32"),
-                                   batchify.Pad(pad_val=PAD_ID, dtype="int32"),
-                                   batchify.Pad(pad_val=PAD_ID, dtype="int32"),
-                                   batchify.Stack(dtype="int32"), batchify.Stack(dtype="int32"))
 
     def __len__(self) -> int:
         """Number of batches of an epoch, the same for all."""
@@ -93,36 +87,25 @@ class BatchLoader:
         return 1.0 - int(self._lengths.sum()) / positions
 
     def epoch(self, k: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch; nothing that was iterated before changes them.
+        """The batches of epoch `k`, from 0, without the first `start`, as to go on after an interruption.
 
-        Parameters
-        ----------
-        k : int
-            Number of the epoch, from 0.
-        start : int
-            Batches to leave out at the beginning: where to go on after an interruption.
-
-        Returns
-        -------
-        iterator of Batch
-            Batches are made some steps ahead in a thread of their own.
+        They are made some steps ahead in a thread of their own. Nothing that was iterated before changes them.
         """
         return prefetch(self._make, self._order(epoch=k)[start:])
 
     def _make(self, indices: List[int]) -> Batch:
-        lengths = self._lengths[indices]
-        arrays = self._pad([(self._src[i], self._tgt[i][:-1], self._tgt[i][1:], src_len, tgt_len)
-                            for i, (src_len, tgt_len) in zip(indices, lengths)])
-        src, tgt_in, tgt_out, src_len, tgt_len = [_to_cpu(array) for array in arrays]
-        return Batch(src, src_len, tgt_in, tgt_out, tgt_len,
+        lengths = self._lengths[indices]  # (N, 2)
+        src_len, tgt_len = [mx.nd.array(column, mx.cpu(), "int32") for column in lengths.T]
+        return Batch(_pad([self._src[i] for i in indices]), src_len, _pad([self._tgt[i][:-1] for i in indices]),
+                     _pad([self._tgt[i][1:] for i in indices]), tgt_len,
                      num_tokens=int(lengths[:, 1].sum()), num_words=int(lengths.sum()))
 
 
 class SourceLoader:
     """Batches of source sentences for translation, longest first.
 
-    Iterating yields ``(indices, src, src_len)``: positions in `sentences` (list of int), by which the caller
-    restores the order; ids with EOS_ID, padded, (N, S) int32; lengths with the EOS_ID, (N,) int32.
+    Iterating yields ``(indices, src, src_len)``: positions in `sentences` (list of int), by which the caller restores
+    the order; ids with EOS_ID, padded, (N, S) int32; lengths with the EOS_ID, (N,) int32.
 
     Parameters
     ----------
@@ -142,7 +125,6 @@ class SourceLoader:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
         self._sentences = sentences
         self._batch_size = batch_size
-        self._pad = batchify.Pad(pad_val=PAD_ID, ret_length=True, dtype="int32")
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -152,10 +134,10 @@ class SourceLoader:
         order = sorted(range(len(self._sentences)), key=lambda i: len(self._sentences[i]), reverse=True)
         for begin in range(0, len(order), self._batch_size):
             indices = order[begin:begin + self._batch_size]
-            src, src_len = self._pad([self._sentences[i] + [EOS_ID] for i in indices])
-            yield indices, _to_cpu(src), _to_cpu(src_len)
+            src = [[*self._sentences[i], EOS_ID] for i in indices]
+            yield indices, _pad(src), mx.nd.array(list(map(len, src)), mx.cpu(), "int32")
 
 
-def _to_cpu(array: mx.nd.NDArray) -> mx.nd.NDArray:
+def _pad(sentences: List[Any]) -> mx.nd.NDArray:
     # batchify puts its arrays into memory shared between processes, a context of its own.
-    return array.as_in_context(mx.cpu())
+    return batchify.Pad(pad_val=PAD_ID, dtype="int32")(sentences).as_in_context(mx.cpu())  # (N, longest)

@@ -5,8 +5,6 @@ from typing import List
 
 import numpy as np
 
-__all__ = ["bucket_batches"]
-
 
 def bucket_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, shuffle: bool = True,
                    num_buckets: int = 100) -> List[List[int]]:

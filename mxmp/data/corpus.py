@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import List, Sequence, Tuple
 
-__all__ = ["Corpus", "ParallelText", "Text", "split_lines"]
-
 
 @dataclass
 class ParallelText:

@@ -1,4 +1,4 @@
-"""Text files, one sentence a line, read so that every mistake in them is named with its place."""
+"""Text files, one sentence a line, read so that every mistake in them is named with its file and line."""
 from __future__ import annotations
 
 import codecs
@@ -9,16 +9,14 @@ from typing import List, Union
 
 from .corpus import Corpus, ParallelText, Text
 
-__all__ = ["decode_lines", "load_files", "load_text", "read_lines", "read_pair"]
-
 PathLike = Union[str, "os.PathLike[str]"]
 
 
 def read_lines(path: PathLike) -> List[str]:
     r"""Read a UTF-8 text file, plain or (with a name ending in ``.gz``) gzipped.
 
-    Lines end at ``\n`` or ``\r\n`` and nowhere else: `str.splitlines` would also cut at characters such
-    as U+2028 that occur inside sentences, and put the two languages out of step.
+    Lines end at ``\n`` or ``\r\n`` and nowhere else: `str.splitlines` would also cut at characters such as U+2028 that
+    occur inside sentences, and put the two languages out of step.
 
     Parameters
     ----------
@@ -33,8 +31,8 @@ def read_lines(path: PathLike) -> List[str]:
     Raises
     ------
     ValueError
-        If the file is missing, empty, not valid UTF-8 or a broken gzip file; one line that names the file
-        and, for bad UTF-8, the line.
+        If the file is missing, empty, not valid UTF-8 or a broken gzip file; one line that names the file and, for bad
+        UTF-8, the line.
     """
     lines = decode_lines(_read_bytes(path), os.fspath(path))
     if not lines:
@@ -108,15 +106,13 @@ def read_pair(src_path: PathLike, tgt_path: PathLike) -> ParallelText:
     src, tgt = read_lines(src_path), read_lines(tgt_path)
     if len(src) != len(tgt):
         longer = src_path if len(src) > len(tgt) else tgt_path
-        raise ValueError(
-            f"{src_path} has {len(src)} lines but {tgt_path} has {len(tgt)}: {longer}:"
-            f"{min(len(src), len(tgt)) + 1} is the first line without a partner")
+        raise ValueError(f"{src_path} has {len(src)} lines but {tgt_path} has {len(tgt)}: {longer}:"
+                         f"{min(len(src), len(tgt)) + 1} is the first line without a partner")
     return ParallelText(src, tgt)
 
 
 def load_files(train_src: PathLike, train_tgt: PathLike, valid_src: PathLike, valid_tgt: PathLike,
-               test_src: PathLike, test_tgt: PathLike, src_lang: str = "src",
-               tgt_lang: str = "tgt") -> Corpus:
+               test_src: PathLike, test_tgt: PathLike, src_lang: str = "src", tgt_lang: str = "tgt") -> Corpus:
     """Load a corpus of your own from six files, one sentence a line, plain or ``.gz``.
 
     Parameters
@@ -138,10 +134,8 @@ def load_files(train_src: PathLike, train_tgt: PathLike, valid_src: PathLike, va
     ValueError
         As `read_pair`.
     """
-    return Corpus("files", src_lang, tgt_lang,
-                  train=read_pair(train_src, train_tgt),
-                  valid=read_pair(valid_src, valid_tgt),
-                  test=read_pair(test_src, test_tgt))
+    return Corpus("files", src_lang, tgt_lang, train=read_pair(train_src, train_tgt),
+                  valid=read_pair(valid_src, valid_tgt), test=read_pair(test_src, test_tgt))
 
 
 def load_text(train: PathLike, valid: PathLike, test: PathLike) -> Text:
@@ -155,7 +149,7 @@ def load_text(train: PathLike, valid: PathLike, test: PathLike) -> Text:
     Returns
     -------
     Text
-        Its name is "files".
+        With the name ``'files'``.
 
     Raises
     ------

@@ -10,8 +10,6 @@ import pooch
 from .corpus import Corpus
 from .files import PathLike, read_pair
 
-__all__ = ["MULTI30K_URL", "default_cache_dir", "download", "load_multi30k"]
-
 MULTI30K_URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
 """Where `load_multi30k` downloads from, if not told otherwise."""
 
@@ -26,8 +24,6 @@ _CHECKSUMS = {
 }
 _LANGUAGES = ("en", "de")
 _SPLITS = ("train", "val", "test_2016_flickr")
-_RETRIES = 3
-_TIMEOUT_SECONDS = 30
 
 
 def load_multi30k(src_lang: str = "de", tgt_lang: str = "en", data_dir: Optional[PathLike] = None,
@@ -112,8 +108,7 @@ def download(url: str, path: PathLike, sha256: str) -> Path:
         If no try succeeded; one line with the address, the last reason and what to do.
     """
     path = Path(path)
-    files = pooch.Pooch(path.parent, base_url="", registry={path.name: sha256}, urls={path.name: url},
-                        retry_if_failed=_RETRIES)
+    files = pooch.Pooch(path.parent, "", registry={path.name: sha256}, urls={path.name: url}, retry_if_failed=3)
     try:
         files.fetch(path.name, downloader=_fetch)
     except (OSError, ValueError, RuntimeError) as error:
@@ -127,7 +122,7 @@ def download(url: str, path: PathLike, sha256: str) -> Path:
 
 
 def _fetch(url: str, partial: str, files: pooch.Pooch) -> None:
-    fetch = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=_TIMEOUT_SECONDS,
+    fetch = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=30,
                                  headers={"Accept-Encoding": "identity"}, hooks={"response": _check_reply})
     fetch(url, partial, files)
     os.chmod(partial, 0o644)  # pooch makes it its owner's alone, but a cache may be shared
@@ -136,6 +131,5 @@ def _fetch(url: str, partial: str, files: pooch.Pooch) -> None:
 def _check_reply(reply: Any, **_: Any) -> None:
     if 400 <= reply.status_code < 500:  # trying again is of no use, which pooch does after other kinds of errors
         raise RuntimeError(f"HTTP {reply.status_code} {reply.reason}")
-    # Bytes are taken as they come: some servers declare a .gz file to be a gzip-encoded reply, and unpacking that
-    # would change the file.
+    # Some servers declare a .gz file to be a gzip-encoded reply, and unpacking that would change the file.
     reply.raw.headers.pop("Content-Encoding", None)

@@ -11,8 +11,6 @@ from num2words import num2words
 
 from .corpus import Corpus, ParallelText
 
-__all__ = ["load_numbers", "NUMBERS_LANGUAGES"]
-
 NUMBERS_LANGUAGES = ("en", "fr", "de")
 """The languages that `load_numbers` spells."""
 _MOST_PAIRS = 200_000
@@ -37,9 +35,8 @@ def load_numbers(src_lang: str = "en", tgt_lang: str = "fr", num_train: int = 20
                  num_test: int = 500, seed: int = 1) -> Corpus:
     """Generate cardinals, ordinals, amounts of money and dates, spelled out in two languages.
 
-    A phrase has one translation, no source sentence occurs twice, and the same arguments give the same
-    corpus. Plain numbers up to one hundred are never held out: most are words of their own, which nothing
-    else would teach.
+    A phrase has one translation, no source sentence occurs twice, and the same arguments give the same corpus. Plain
+    numbers up to one hundred are never held out: most are words of their own, which nothing else would teach.
 
     Parameters
     ----------
@@ -63,7 +60,7 @@ def load_numbers(src_lang: str = "en", tgt_lang: str = "fr", num_train: int = 20
     ValueError
         If the languages are unknown or the same, or a size is out of range.
     """
-    if src_lang not in NUMBERS_LANGUAGES or tgt_lang not in NUMBERS_LANGUAGES or src_lang == tgt_lang:
+    if not {src_lang, tgt_lang} <= set(NUMBERS_LANGUAGES) or src_lang == tgt_lang:
         raise ValueError(f'src_lang={src_lang!r}, tgt_lang={tgt_lang!r}: choose two different languages of '
                          f'{", ".join(NUMBERS_LANGUAGES)}')
     sizes = (num_train, num_valid, num_test)
@@ -125,16 +122,16 @@ def _spell_money(euros_and_cents: Tuple[int, int], lang: str) -> str:
 
 
 @functools.lru_cache(maxsize=None)  # few days and years make up many dates
-def _spell_part(value: int, lang: str, to: str) -> str:
+def _spell_number(value: int, lang: str, to: str) -> str:
     return num2words(value, lang=lang, to=to)
 
 
 def _spell_date(date: datetime.date, lang: str) -> str:
-    month, year = _MONTHS[lang][date.month - 1], _spell_part(date.year, lang, "year")
+    month, year = _MONTHS[lang][date.month - 1], _spell_number(date.year, lang, "year")
     if lang == "fr":  # only the first has an ordinal
-        day = "premier" if date.day == 1 else _spell_part(date.day, lang, "cardinal")
+        day = "premier" if date.day == 1 else _spell_number(date.day, lang, "cardinal")
         return f"le {day} {month} {year}"
-    day = _spell_part(date.day, lang, "ordinal")
+    day = _spell_number(date.day, lang, "ordinal")
     return f"the {day} of {month} {year}" if lang == "en" else f"der {day} {month} {year}"
 
 

@@ -10,10 +10,24 @@ Made = TypeVar("Made")
 
 
 def prefetch(make: Callable[[Item], Made], items: Iterable[Item], depth: int = 4) -> Iterator[Made]:
-    """Yield ``make(item)`` for every item, in order, up to ``depth`` of them made ahead.
+    """Yield what a function makes of each item, in order, some of it made ahead in another thread.
 
-    MXNet fills a new array on the CPU only after the operators that wait in that context's queue: a loop that
-    makes its batches itself waits for the devices in every step.
+    MXNet fills a new array on the CPU only after the operators that wait in that context's queue: a loop that makes
+    its batches itself waits for the devices in every step.
+
+    Parameters
+    ----------
+    make : callable
+        Called with one item; its error reaches the caller at that item.
+    items : iterable
+        What to make something of.
+    depth : int, default 4
+        How many are made ahead at most.
+
+    Returns
+    -------
+    iterator
+        ``make(item)`` for every item.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="mxmp-prefetch") as thread:
         ahead: Deque[Future[Made]] = deque()

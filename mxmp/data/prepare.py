@@ -18,8 +18,6 @@ from .corpus import Corpus, ParallelText
 from .files import PathLike
 from .subwords import Subwords
 
-__all__ = ["Pairs", "Prepared", "prepare"]
-
 # Raise it when a cached file's contents, or what goes into them, change their meaning.
 _FORMAT = 1
 _SPLITS = ("train", "valid", "test")
@@ -88,9 +86,8 @@ def prepare(corpus: Corpus, vocab_size: int = 6000, joint: bool = True, max_leng
         if path is not None:
             _write(path, prepared)
     _log.info("%s %s-%s: %d train, %d valid, %d test pairs; dropped from train: %d empty, %d with more than "
-              "%d subwords", corpus.name, corpus.src_lang, corpus.tgt_lang, len(prepared.train),
-              len(prepared.valid), len(prepared.test), prepared.dropped["empty"],
-              prepared.dropped["too_long"], max_length)
+              "%d subwords", corpus.name, corpus.src_lang, corpus.tgt_lang, len(prepared.train), len(prepared.valid),
+              len(prepared.test), prepared.dropped["empty"], prepared.dropped["too_long"], max_length)
     return prepared
 
 

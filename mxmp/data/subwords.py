@@ -3,17 +3,15 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import unicodedata
 from pathlib import Path
-from typing import Iterable, List, Sequence, Union
+from typing import Iterable, List, Sequence
 
 import gluonnlp
 import sentencepiece
 
 from .corpus import ParallelText
-
-__all__ = ["Subwords", "PAD_ID", "UNK_ID", "BOS_ID", "EOS_ID"]
+from .files import PathLike
 
 PAD_ID = 0
 """What fills a batch's shorter sentences."""
@@ -31,10 +29,10 @@ _log = logging.getLogger(__name__)
 class Subwords:
     """Turns sentences of both languages into subword ids and back.
 
-    Case and accents survive a round trip: sentencepiece's own normalisation is off, because all its rules
-    (NFKC) rewrite text for good, such as ``…`` or ``½``, and translations are scored against the raw text.
-    Text is only brought to the composed form (NFC), or an accent typed as two characters would be unknown,
-    and runs of spaces become one.
+    Case and accents survive a round trip: sentencepiece's own normalisation is off, because all its rules (NFKC)
+    rewrite text for good, such as ``…`` or ``½``, and translations are scored against the raw text. Text is only
+    brought to the composed form (NFC), or an accent typed as two characters would be unknown, and runs of spaces
+    become one.
 
     Parameters
     ----------
@@ -59,26 +57,10 @@ class Subwords:
 
     @classmethod
     def train(cls, text: ParallelText, vocab_size: int, joint: bool = True) -> Subwords:
-        """Learn byte-pair encodings from a text; the result depends on nothing but the arguments.
+        """Returns byte-pair encodings of a `text`, which depend on nothing but the arguments.
 
-        Parameters
-        ----------
-        text : ParallelText
-            The training text.
-        vocab_size : int
-            Number of pieces, of each model if not `joint`. A text too small for so many gives fewer, which
-            is logged.
-        joint : bool
-            One model for both languages, or one for each.
-
-        Returns
-        -------
-        Subwords
-
-        Raises
-        ------
-        ValueError
-            If `vocab_size` has no room for the text's characters, or the text is empty.
+        They have `vocab_size` pieces, in each of two models if not `joint`. A text too small for so many gives fewer,
+        which is logged; a size without room for the text's characters, or an empty text, is a ValueError.
         """
         if joint:
             model = _train_model(text.src + text.tgt, vocab_size)
@@ -91,43 +73,15 @@ class Subwords:
         return [self._src.serialized_model_proto(), self._tgt.serialized_model_proto()]
 
     def encode_src(self, sentences: Sequence[str]) -> List[List[int]]:
-        """Ids of source sentences, without begin or end marks.
-
-        Parameters
-        ----------
-        sentences : list of str
-
-        Returns
-        -------
-        list of list of int
-        """
+        """The ids of each of the source `sentences`, without begin or end marks."""
         return self._src.encode([_compose(sentence) for sentence in sentences], num_threads=1)
 
     def encode_tgt(self, sentences: Sequence[str]) -> List[List[int]]:
-        """Ids of target sentences, without begin or end marks.
-
-        Parameters
-        ----------
-        sentences : list of str
-
-        Returns
-        -------
-        list of list of int
-        """
+        """The ids of each of the target `sentences`, without begin or end marks."""
         return self._tgt.encode([_compose(sentence) for sentence in sentences], num_threads=1)
 
     def decode_tgt(self, ids: Iterable[int]) -> str:
-        """The detokenised target sentence of a sequence of ids.
-
-        Parameters
-        ----------
-        ids : iterable of int
-            Read up to the first `EOS_ID`; `PAD_ID` and `BOS_ID` are skipped.
-
-        Returns
-        -------
-        str
-        """
+        """The detokenised target sentence of `ids` up to the first `EOS_ID`; `PAD_ID` and `BOS_ID` are skipped."""
         pieces: List[int] = []
         for index in ids:
             if index == EOS_ID:
@@ -136,7 +90,7 @@ class Subwords:
                 pieces.append(int(index))
         return self._tgt.decode(pieces)
 
-    def save(self, folder: Union[str, os.PathLike[str]]) -> None:
+    def save(self, folder: PathLike) -> None:
         """Write ``subwords.model``, or ``subwords.src.model`` and ``subwords.tgt.model``, into ``folder``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +99,7 @@ class Subwords:
             (folder / name).write_bytes(model)
 
     @classmethod
-    def load(cls, folder: Union[str, os.PathLike[str]]) -> Subwords:
+    def load(cls, folder: PathLike) -> Subwords:
         """Returns the subwords that `save` wrote into ``folder``.
 
         Raises
@@ -181,8 +135,7 @@ def _train_model(sentences: List[str], vocab_size: int) -> bytes:
     except RuntimeError as error:
         # "INTERNAL: file.cc(1) [condition] Vocabulary size is smaller than required_chars. 5 vs 10. ..."
         reason = str(error).rsplit("] ")[-1].split(" Increase")[0].strip()
-        raise ValueError(f"vocab_size={vocab_size} does not suit this text; sentencepiece says: {reason}"
-                         ) from error
+        raise ValueError(f"vocab_size={vocab_size} does not suit this text; sentencepiece says: {reason}") from error
     model = buffer.getvalue()
     size = sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size()
     if size < vocab_size:

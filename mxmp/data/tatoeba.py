@@ -1,20 +1,17 @@
 """The English side of Tatoeba's German-English sentence pairs (CC BY 2.0 FR), as manythings.org packs them."""
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
-from typing import List, Union
+from typing import List
 
 from .corpus import Text, line_hash, split_lines
-from .files import decode_lines, read_lines
-
-__all__ = ["load_tatoeba"]
+from .files import PathLike, decode_lines, read_lines
 
 _PAIRS = "deu.txt"
 
 
-def load_tatoeba(data_dir: Union[str, os.PathLike[str]]) -> Text:
+def load_tatoeba(data_dir: PathLike) -> Text:
     """Load every different English sentence once, in the order of their hashes.
 
     The file is sorted by length and has many sentences several times, with other translations. By hash no sentence is
@@ -35,6 +32,10 @@ def load_tatoeba(data_dir: Union[str, os.PathLike[str]]) -> Text:
     ------
     ValueError
         If there is no such file, it is damaged, or a line has no tab.
+
+    Source
+    ------
+    ``deu-eng.zip`` of https://www.manythings.org/anki/, drawn from https://tatoeba.org.
     """
     lines = _read(Path(data_dir))
     for number, line in enumerate(lines, 1):

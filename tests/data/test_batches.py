@@ -91,13 +91,13 @@ def test_refuses_nothing_to_do(arguments, message):
 @given(sentences=st.lists(IDS, max_size=40), batch_size=st.integers(1, 9))
 def test_source_batches_restore_the_order(sentences, batch_size):
     loader = SourceLoader(sentences, batch_size)
-    found, lengths = {}, []
+    restored, lengths = {}, []
     for indices, src, src_len in loader:
         for index, row, length in zip(indices, src.asnumpy().tolist(), src_len.asnumpy()):
             assert row[length - 1] == EOS_ID and set(row[length:]) <= {PAD_ID}
-            found[index] = row[:length - 1]
+            restored[index] = row[:length - 1]
             lengths.append(length)
-    assert [found[index] for index in range(len(sentences))] == sentences
+    assert [restored[index] for index in range(len(sentences))] == sentences
     assert lengths == sorted(lengths, reverse=True)
     assert len(loader) == -(-len(sentences) // batch_size)
 

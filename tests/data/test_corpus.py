@@ -31,8 +31,8 @@ def test_shares_are_about_those_asked_for():
 
 
 def test_a_split_without_lines_is_named():
-    with pytest.raises(ValueError, match="mine: no line is left for the valid text"):
-        Text("mine", ["a"], ["  "], ["b"])
+    with pytest.raises(ValueError, match="own: no line is left for the valid text"):
+        Text("own", ["a"], ["  "], ["b"])
 
 
 def test_the_fingerprint_tells_texts_apart():
