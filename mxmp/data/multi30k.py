@@ -49,6 +49,7 @@ def load_multi30k(src_lang: str = "de", tgt_lang: str = "en", data_dir: Optional
     Returns
     -------
     Corpus
+        Its name is "multi30k".
 
     Raises
     ------

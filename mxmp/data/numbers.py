@@ -54,6 +54,7 @@ def load_numbers(src_lang: str = "en", tgt_lang: str = "fr", num_train: int = 20
     Returns
     -------
     Corpus
+        Its name is "numbers".
 
     Raises
     ------

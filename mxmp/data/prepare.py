@@ -72,6 +72,7 @@ def prepare(corpus: Corpus, vocab_size: int = 6000, joint: bool = True, max_leng
     Returns
     -------
     Prepared
+        The encoded corpus and its subwords.
 
     Raises
     ------
