@@ -12,9 +12,8 @@ from mxmp.runtime import machine
 from .activation import measure_memory
 from .launch import Launcher
 from .options import Options
-from .report import summarize
+from .report import memory_table, step_table, summarize
 from .rounds import measure_rounds
-from .table import memory_table, step_table
 from .variants import MEMORY
 
 

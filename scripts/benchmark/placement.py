@@ -12,6 +12,7 @@ from mxmp.pipeline import Pipeline
 from mxmp.planning import Plan, profile, tune
 
 from .steps import contexts
+from .table import markdown
 from .turns import rounds
 
 
@@ -74,5 +75,6 @@ def simple_plans(num_layers: int, places: List[mx.Context]) -> Dict[str, Plan]:
 
 def table(rows: List[Dict[str, Any]]) -> str:
     """The comparison as a table in Markdown."""
-    return "\n".join(["| plan | layers per context | ms a step | time / even |", "|---|---|---|---|"] + [
-        f"| {row['name']} | {row['plan']} | {1e3 * row['seconds']:,.0f} | {row['ratio']:.3f} |" for row in rows])
+    return markdown({"plan": lambda row: row["name"], "layers per context": lambda row: row["plan"],
+                     "ms a step": lambda row: f"{1e3 * row['seconds']:,.0f}",
+                     "time / even": lambda row: f"{row['ratio']:.3f}"}, rows)

@@ -11,6 +11,7 @@ from mxmp.planning import Plan, Profile, profile, simulate
 from mxmp.schedule import SCHEDULES
 
 from .steps import HalfSquare, contexts, random_batch, stack
+from .table import markdown
 from .turns import rounds
 
 
@@ -62,9 +63,11 @@ def predicted(pipe: Pipeline, found: Profile) -> float:
 
 def table(rows: List[Dict[str, Any]]) -> str:
     """The comparison as a table in Markdown."""
-    lines = ["| plan | schedule | micro-batches | chunks | measured ms | predicted ms | predicted / measured |",
-             "|---|---|---|---|---|---|---|"]
-    lines += [f"| {','.join(map(str, row['counts']))} | {row['schedule']} | {row['num_microbatches']} | "
-              f"{row['num_chunks']} | {1e3 * row['measured']:,.0f} | {1e3 * row['predicted']:,.0f} | "
-              f"{row['ratio']:.3f} |" for row in rows]
-    return "\n".join(lines)
+    return markdown({
+        "plan": lambda row: ",".join(map(str, row["counts"])),
+        "schedule": lambda row: row["schedule"],
+        "micro-batches": lambda row: str(row["num_microbatches"]),
+        "chunks": lambda row: str(row["num_chunks"]),
+        "measured ms": lambda row: f"{1e3 * row['measured']:,.0f}",
+        "predicted ms": lambda row: f"{1e3 * row['predicted']:,.0f}",
+        "predicted / measured": lambda row: f"{row['ratio']:.3f}"}, rows)

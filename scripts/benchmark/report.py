@@ -1,27 +1,38 @@
-"""From measurements to rows: medians, ratios within a round, shares of what the schedule and the machine allow."""
+"""From measurements to tables: medians, ratios within a round, shares of what the schedule and the machine allow."""
 from __future__ import annotations
 
 from statistics import median
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from mxmp.schedule import ideal_speedup
 
 from .launch import MATMUL_REPEATS, Launcher
 from .rounds import Samples
+from .table import Columns, markdown
 from .variants import MATMUL, MATMUL_ALL, Variant
 from .workload import Workload
 
+_MIB = 2 ** 20
+_COLUMNS: Columns = {
+    "variant": lambda row: f"`{row['variant']}`",
+    "contexts x threads": lambda row: f"{row['contexts']} x {row['threads']}",
+    "median s": lambda row: f"{row['median']:.3f}",
+    "min": lambda row: f"{row['min']:.3f}",
+    "max": lambda row: f"{row['max']:.3f}",
+    "time / plain": lambda row: _number(row["to_plain"], ".3f"),
+    "speed-up": lambda row: _number(row["speedup"], ".3f"),
+    "over": lambda row: f"`{row['reference']}`" if row["speedup"] else "-",
+    "ideal": lambda row: _number(row["ideal"], ".3f"),
+    "of ideal": lambda row: _number(row["of_ideal"], ".1%"),
+    "of peak": lambda row: _number(row["of_peak"], ".1%"),
+    "peak MiB": lambda row: f"{row['peak_bytes'] / _MIB:,.0f}"}
+
 
 def summarize(launcher: Launcher, workload: Workload, samples: Samples, matmul_size: int) -> Dict[str, Any]:
-    """Everything there is to say about one batch size.
+    """One batch size's report: the workload, the machine's peak on one context and on all, a row for each variant.
 
     Ratios are medians of the rounds' ratios: both numbers of a ratio are then from the same half minute of a machine
     whose speed changes from one minute to the next.
-
-    Returns
-    -------
-    dict
-        The workload, the machine's peak on one context and on all, and a row for each variant.
     """
     flops = 2 * matmul_size ** 3 * MATMUL_REPEATS
     peaks = {"one": [flops / s for s in _seconds(samples, MATMUL.name)],
@@ -61,3 +72,26 @@ def _ratio(samples: Samples, above: Optional[str], below: Optional[str]) -> Opti
 
 def _seconds(samples: Samples, name: str) -> List[float]:
     return [sample["seconds"] for sample in samples[name]]
+
+
+def step_table(report: Dict[str, Any], num_contexts: int) -> str:
+    """One batch size's table, with the machine's peak above it."""
+    size, one, together = report["matmul_size"], report["peak_one"], report["peak_all"]
+    return (f"Batch of {report['batch_size']}: {report['step_flops'] / 1e9:.1f} GFLOP a step. Products of {size} x "
+            f"{size} matrices: {one / 1e9:.1f} GFLOP/s on one context, {together / 1e9:.1f} on {num_contexts} at once "
+            f"({together / one:.2f} times).\n\n{markdown(_COLUMNS, report['rows'])}")
+
+
+def memory_table(rows: Sequence[Dict[str, Any]]) -> str:
+    """The table of activation memory by schedule and number of micro-batches."""
+    def mebibytes(count: int) -> Callable[[Dict[str, Any]], str]:
+        return lambda row: f"{row['activation_bytes'][str(count)] / _MIB:,.1f}"
+
+    counts = sorted(map(int, rows[0]["activation_bytes"]))
+    return markdown({"schedule": lambda row: f"`{row['schedule']}`",
+                     **{f"{count} micro-batches, MiB": mebibytes(count) for count in counts},
+                     "ratio": lambda row: f"{row['ratio']:.2f}"}, rows)
+
+
+def _number(value: Any, form: str) -> str:
+    return "-" if value is None else format(value, form)

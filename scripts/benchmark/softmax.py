@@ -14,6 +14,7 @@ from mxmp import nn
 
 from .process import Worker
 from .steps import contexts, random_batch
+from .table import markdown
 from .turns import rounds
 
 _WORKER = [sys.executable, "-m", f"{__package__}.softmax_worker"]
@@ -84,8 +85,9 @@ def _held(job: Dict[str, Any], parts: int) -> float:
 
 def table(rows: List[Dict[str, Any]]) -> str:
     """The comparison as a table in Markdown."""
-    lines = ["| softmax | ms a step | time / undivided | MiB on one context | memory / undivided |",
-             "|---|---|---|---|---|"]
-    return "\n".join(lines + [
-        f"| {row['name']} | {1e3 * row['seconds']:,.0f} | {row['ratio']:.3f} | {row['bytes'] / 2 ** 20:,.0f} | "
-        f"{row['bytes'] / rows[0]['bytes']:.3f} |" for row in rows])
+    return markdown({
+        "softmax": lambda row: row["name"],
+        "ms a step": lambda row: f"{1e3 * row['seconds']:,.0f}",
+        "time / undivided": lambda row: f"{row['ratio']:.3f}",
+        "MiB on one context": lambda row: f"{row['bytes'] / 2 ** 20:,.0f}",
+        "memory / undivided": lambda row: f"{row['bytes'] / rows[0]['bytes']:.3f}"}, rows)

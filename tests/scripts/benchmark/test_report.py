@@ -3,8 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 from benchmark import VARIANTS, Workload
-from benchmark.report import summarize
-from benchmark.table import markdown, memory_table, step_table
+from benchmark.report import memory_table, step_table, summarize
 
 WORKLOAD = Workload(batch_size=8, seq_len=8, num_layers=2, hidden_size=4, num_microbatches=4, num_chunks=8)
 
@@ -62,14 +61,6 @@ def test_the_table_is_markdown_with_a_line_per_variant():
     assert cells[1][:6] == ["`plain`", "1 x 1", "0.500", "0.500", "0.500", "1.000"]
     assert cells[2][2:10] == ["0.250", "0.250", "0.250", "0.500", "-", "-", "1.600", "-"]
     assert len({len(line) for line in (header, rule, plain, pipelined)}) == 1
-
-
-def test_columns_are_aligned():
-    assert markdown(["name", "n"], [["a", "10"], ["long name", "1"]]).splitlines() == [
-        "| name      |  n |",
-        "| --------- | -: |",
-        "| a         | 10 |",
-        "| long name |  1 |"]
 
 
 def test_the_memory_table():
