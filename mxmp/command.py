@@ -100,7 +100,8 @@ def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
         else:
             settings.setdefault("type", type(option.default))
             if option.default is not None:
-                settings["help"] += f" (default {option.default})"
+                values = option.default if isinstance(option.default, tuple) else (option.default,)
+                settings["help"] += f" (default {','.join(map(str, values))})"
         parser.add_argument("--" + option.name, default=option.default, **settings)
 
 

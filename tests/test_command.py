@@ -1,7 +1,11 @@
 """Flags: their types, and what a resumed run brings along."""
+import argparse
+from dataclasses import dataclass
+from typing import Tuple
+
 import pytest
 
-from mxmp.command import parse_options, save_options, saved_options
+from mxmp.command import add_flags, flag, parse_options, save_options, saved_options
 from mxmp.tasks.translation.options import FIXED, Options
 
 
@@ -42,3 +46,13 @@ def test_a_damaged_file_is_named(tmp_path):
 
 def test_resuming_nothing_begins_with_the_flags_given(tmp_path):
     assert parse("--resume", "--output_dir", str(tmp_path), "--epochs", "3").epochs == 3
+
+
+def test_several_default_values_are_shown_as_they_are_written():
+    @dataclass
+    class Kind:
+        sizes: Tuple[int, ...] = flag((64, 256), "rows", type=int)
+
+    parser = argparse.ArgumentParser()
+    add_flags(parser, Kind)
+    assert "rows (default 64,256)" in parser.format_help()
