@@ -1,10 +1,5 @@
-"""Step times, speed-ups and peak memory of the pipeline beside plain Gluon and PyTorch, each in a process of its own.
+"""Step times and memory: the pipeline beside plain Gluon and PyTorch, predictions, plans, a split softmax.
 
-Nothing here loads MXNet but `steps`, which the MXNet workers import after they have set their threads: the program that
-starts the workers needs neither framework, and PyTorch's workers need only PyTorch.
+What starts the workers of ``pipeline`` loads no framework: MXNet's workers load MXNet after they have set their
+threads, and PyTorch's need only PyTorch.
 """
-from .options import Options
-from .variants import VARIANTS, Variant
-from .workload import Workload
-
-__all__ = ["Options", "VARIANTS", "Variant", "Workload"]

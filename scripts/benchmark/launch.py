@@ -1,4 +1,4 @@
-"""Start workers: which program runs a variant, with how many threads and processes, and what it is told."""
+"""Which program runs a variant, with how many threads and processes, and what it is told."""
 from __future__ import annotations
 
 import sys
@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from .options import Options
+from .options import PipelineOptions
 from .process import Worker
 from .variants import VARIANTS, Variant
 from .workload import Workload
 
-_MXNET = [sys.executable, "-m", f"{__package__}.mxnet_worker"]
+MXNET = [sys.executable, "-m", f"{__package__}.mxnet_worker"]
 _TORCH = str(Path(__file__).with_name("torch_worker.py"))
 # The allocator's settings that mxmp.runtime makes for MXNet's workers, as glibc reads them when a program starts: with
 # them PyTorch's step is a tenth faster, too.
@@ -23,34 +23,16 @@ MATMUL_REPEATS = 8  # products per context in one measurement: a second or so
 class Launcher:
     """Starts workers, after finding out what there is: contexts, versions, PyTorch.
 
-    Parameters
-    ----------
-    options : Options
-        What was asked for.
-
-    Attributes
-    ----------
-    versions : dict
-        Versions and settings, as the workers see them.
-    num_contexts : int
-        How many contexts there are.
-    left_out : str or None
-        Why PyTorch's variants are left out, in a line for the user.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer layers than contexts, or a PyTorch was asked for that is not there.
-    RuntimeError
-        If MXNet's worker finds a context wrong.
+    ``versions`` are versions and settings as the workers see them, ``variants`` those that can be measured, and
+    ``left_out`` says in a line for the user why PyTorch's are not among them, if they are not.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: PipelineOptions) -> None:
         self._options = options
         self._torch = options.torch_python or sys.executable
         self.versions: Dict[str, Any] = {}
         self.left_out: Optional[str] = None
-        with self._worker(Variant("setting", "setting", on="all"), _MXNET, {}) as worker:
+        with self._worker(Variant("setting", "setting", on="all"), MXNET, {}) as worker:
             self.versions.update(worker.ask("setting")[0])
         self.num_contexts = len(self.versions["contexts"])
         if options.num_layers < self.num_contexts:
@@ -65,7 +47,7 @@ class Launcher:
         job = {**asdict(workload), "warmup_steps": self._options.warmup_steps,
                "matmul_size": self._options.matmul_size, "matmul_repeats": MATMUL_REPEATS}
         if not variant.is_torch:
-            return self._worker(variant, _MXNET, job)
+            return self._worker(variant, MXNET, job)
         processes = self.num_contexts if variant.on == "all" else 1
         return self._worker(variant, [self._torch, _TORCH], job, processes, _ALLOCATOR)
 
@@ -75,9 +57,9 @@ class Launcher:
 
     def _worker(self, variant: Variant, argv: List[str], job: Dict[str, Any], processes: int = 1,
                 env: Optional[Dict[str, str]] = None) -> Worker:
-        told = {**job, **asdict(variant), "contexts": self._options.contexts, "threads": self.threads(variant),
-                "num_contexts": processes}
-        return Worker(variant.name, argv, told, processes, env)
+        contexts = self._options.contexts if variant.on == "all" else self.versions["contexts"][0]
+        return Worker(variant.name, argv, {**job, **asdict(variant), "contexts": contexts,
+                                           "threads": self.threads(variant)}, processes, env)
 
     def _find_torch(self) -> None:
         try:

@@ -1,73 +1,80 @@
-"""The flags of `scripts/benchmark pipeline`, checked, and the workloads that they ask for."""
+"""The flags of each command as a dataclass, checked before a framework is loaded."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import List, Optional, Tuple
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
 
-from .variants import select
+from mxmp.command import check_at_least, flag
+
+from .variants import VARIANTS, select
 from .workload import Workload
+
+_NUM_LAYERS, _HIDDEN_SIZE, _SEQ_LEN = "LSTM layers", "width of input, state and output", "time steps"
+_WARMUP_STEPS, _BATCH_SIZE = "untimed steps or rounds first", "rows of a batch"
+_VOCAB_SIZE, _NUM_MICROBATCHES = "tokens", "parts that a batch is cut into"
+
+
+def names(text: str) -> Tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(text.split(","))
+
+
+def numbers(text: str) -> Tuple[int, ...]:
+    """Whole numbers separated by commas."""
+    return tuple(int(part) for part in text.split(","))
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, on what.
+    """What all commands ask; every whole number must be at least 1."""
 
-    Parameters
-    ----------
-    contexts : str
-        As `mxmp.parse_contexts` takes it.
-    threads_per_context : int
-        Of CPU contexts.
-    batch_sizes : tuple of int
-        Rows of each batch to measure with.
-    num_layers : int
-        LSTM layers.
-    hidden_size : int
-        Their width.
-    seq_len : int
-        Time steps of a batch.
-    num_microbatches, num_chunks : int
-        Parts of the batch and of its steps, for variants that cut it so.
-    repeats : int
-        Rounds of measurements.
-    warmup_steps : int
-        Steps before the first of them.
-    matmul_size : int
-        Rows and columns of the matrix products that tell the peak.
-    variants : tuple of str or None
-        Names from `VARIANTS`, or "memory"; None is all variants.
-    torch_python : str or None
-        A Python that has PyTorch, for its variants.
-
-    Raises
-    ------
-    ValueError
-        If a number is below 1, a batch or its steps cannot be cut, or a variant is unknown.
-    """
-
-    contexts: str = "cpu(0-1)"
-    threads_per_context: int = 1
-    batch_sizes: Tuple[int, ...] = (64, 256)
-    num_layers: int = 4
-    hidden_size: int = 512
-    seq_len: int = 40
-    num_microbatches: int = 8
-    num_chunks: int = 8
-    repeats: int = 5
-    warmup_steps: int = 7
-    matmul_size: int = 2048
-    variants: Optional[Tuple[str, ...]] = None
-    torch_python: Optional[str] = None
+    contexts: str = flag("cpu(0-1)", "where the stages live: \"cpu(0-1)\", \"gpu(0-3)\"")
+    threads_per_context: int = flag(1, "CPU threads of each context")
+    repeats: int = flag(5, "rounds: measurements of each variant")
+    hidden_size: int = flag(512, _HIDDEN_SIZE)
+    seq_len: int = flag(40, _SEQ_LEN)
+    warmup_steps: int = flag(6, _WARMUP_STEPS)
+    json: Optional[str] = flag(None, "file for all that was measured, and on what", type=str, metavar="FILE")
 
     def __post_init__(self) -> None:
-        for name in ("threads_per_context", "batch_sizes", "num_layers", "hidden_size", "seq_len",
-                     "num_microbatches", "num_chunks", "repeats", "warmup_steps", "matmul_size"):
-            value = getattr(self, name)
-            if min(value if isinstance(value, tuple) else (value,)) < 1:
-                raise ValueError(f"--{name} must be at least 1, got {value}")
+        check_at_least(1, self, *(name for name, value in vars(self).items() if isinstance(value, int)))
+
+    @property
+    def flags(self) -> Dict[str, Any]:
+        """What the results were measured with: all flags but the name of their file."""
+        return {name: value for name, value in asdict(self).items() if name != "json"}
+
+    def save(self, results: Dict[str, Any]) -> None:
+        """Write the results to the file of ``--json``, if it names one."""
+        if self.json:
+            Path(self.json).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class PipelineOptions(Options):
+    """Of ``pipeline``: batches and how they are cut, and which variants of the step are measured."""
+
+    warmup_steps: int = flag(7, _WARMUP_STEPS)
+    num_layers: int = flag(4, _NUM_LAYERS)
+    batch_sizes: Tuple[int, ...] = flag((64, 256), f"{_BATCH_SIZE}, one table for each", type=numbers)
+    num_microbatches: int = flag(8, _NUM_MICROBATCHES)
+    num_chunks: int = flag(8, "time chunks of the wavefront variants")
+    matmul_size: int = flag(2048, "width of the square matrices whose products measure the machine's peak")
+    variants: Optional[Tuple[str, ...]] = flag(
+        None, f"what to measure, by default all of {', '.join(VARIANTS)}; and 'memory', the activations' peak memory "
+              "for 4 and for 16 micro-batches of 32 rows", type=names)
+    torch_python: Optional[str] = flag(
+        None, "Python that has PyTorch, for the torch variants (default: this one)", type=str, metavar="PATH")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.batch_sizes) < 1:
+            raise ValueError(f"--batch_sizes must be at least 1, got {self.batch_sizes}")
         for batch_size in self.batch_sizes:
             self.workload(batch_size, self.num_microbatches)
-        self.selected  # noqa: B018
+        select(self.variants)
 
     @property
     def selected(self) -> List[str]:
@@ -78,3 +85,35 @@ class Options:
         """The step for a batch of ``batch_size`` rows, cut into ``num_microbatches``."""
         return Workload(batch_size, self.seq_len, self.num_layers, self.hidden_size, num_microbatches,
                         self.num_chunks)
+
+
+@dataclass(frozen=True)
+class SimulatorOptions(Options):
+    """Of ``simulator``: the stack that its configurations run."""
+
+    num_layers: int = flag(4, _NUM_LAYERS)
+    batch_size: int = flag(128, _BATCH_SIZE)
+
+
+@dataclass(frozen=True)
+class PlansOptions(Options):
+    """Of ``plans``: the layers, and how their pipelines run."""
+
+    hidden_size: int = flag(256, _HIDDEN_SIZE)
+    seq_len: int = flag(32, _SEQ_LEN)
+    num_layers: int = flag(8, _NUM_LAYERS)
+    batch_size: int = flag(64, _BATCH_SIZE)
+    vocab_size: int = flag(8000, _VOCAB_SIZE)
+    num_microbatches: int = flag(4, _NUM_MICROBATCHES)
+    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
+    picture: Optional[str] = flag(None, "beginning of the names of pictures of the plans", type=str, metavar="PREFIX")
+
+
+@dataclass(frozen=True)
+class SoftmaxOptions(Options):
+    """Of ``softmax``: the size of the projection."""
+
+    seq_len: int = flag(32, _SEQ_LEN)
+    warmup_steps: int = flag(5, _WARMUP_STEPS)
+    batch_size: int = flag(32, _BATCH_SIZE)
+    vocab_size: int = flag(32000, _VOCAB_SIZE)

@@ -6,11 +6,13 @@ from functools import partial
 from statistics import median
 from typing import Any, Dict, List, Tuple
 
+from mxmp.contexts import parse_contexts
 from mxmp.pipeline import Pipeline
 from mxmp.planning import Plan, Profile, profile, simulate
 from mxmp.schedule import SCHEDULES
 
-from .steps import HalfSquare, contexts, random_batch, stack
+from .options import SimulatorOptions
+from .steps import HalfSquare, random_batch, stack
 from .table import markdown
 from .turns import rounds
 
@@ -32,33 +34,33 @@ CONFIGURATIONS = [Configuration(*values) for values in [
     ((1, 3), "1f1b", 8, 1), ((3, 1), "1f1b", 4, 1), ((3, 1), "fill_drain", 8, 1), ((1, 3), "wavefront", 1, 8)]]
 
 
-def compare(job: Dict[str, Any]) -> List[Dict[str, Any]]:
+def compare(options: SimulatorOptions) -> List[Dict[str, Any]]:
     """Measure every configuration in turns, with a profile of the layers in each round, and simulate it.
 
-    Returns
-    -------
-    list of dict
-        Each configuration with the medians of measured and predicted seconds, and of the rounds' ratios.
+    Each row has the medians of measured and predicted seconds, and of the rounds' ratios.
     """
-    places, data = contexts(job), random_batch(job)
-    pipes = [Pipeline(stack(job), Plan(c.counts, tuple(places[:len(c.counts)])), HalfSquare(job["hidden_size"]),
+    contexts = parse_contexts(options.contexts)
+    if len(contexts) < 2 or options.num_layers != 4:
+        raise ValueError("the simulator's configurations are for 4 layers and 2 contexts")
+    data = random_batch(options)
+    pipes = [Pipeline(stack(options), Plan(c.counts, tuple(contexts[:len(c.counts)])), HalfSquare(options.hidden_size),
                       c.num_microbatches, c.num_chunks, c.schedule, "TNC") for c in CONFIGURATIONS]
-    chain, cuts = stack(job), sorted({(c.num_microbatches, c.num_chunks) for c in CONFIGURATIONS})
+    chain, cuts = stack(options), sorted({(c.num_microbatches, c.num_chunks) for c in CONFIGURATIONS})
     pairs: List[List[Tuple[float, float]]] = [[] for _ in pipes]
-    for measured in rounds([partial(pipe.forward_backward, data) for pipe in pipes], job["repeats"],
-                           job["warmup_steps"]):
-        found = profile(chain, places, data, loss=HalfSquare(job["hidden_size"]), cuts=cuts, layout="TNC", repeats=1)
+    for measured in rounds([partial(pipe.forward_backward, data) for pipe in pipes], options):
+        profiled = profile(chain, contexts, data, loss=HalfSquare(options.hidden_size), cuts=cuts, layout="TNC",
+                           repeats=1)
         for i, pipe in enumerate(pipes):
-            pairs[i].append((predicted(pipe, found), measured[i]))
-    return [{**asdict(configuration), "predicted": median(p for p, _ in found), "measured": median(m for _, m in found),
-             "ratio": median(p / m for p, m in found)} for configuration, found in zip(CONFIGURATIONS, pairs)]
+            pairs[i].append((predicted(pipe, profiled), measured[i]))
+    return [{**asdict(configuration), "predicted": median(p for p, _ in pair), "measured": median(m for _, m in pair),
+             "ratio": median(p / m for p, m in pair)} for configuration, pair in zip(CONFIGURATIONS, pairs)]
 
 
-def predicted(pipe: Pipeline, found: Profile) -> float:
+def predicted(pipe: Pipeline, profiled: Profile) -> float:
     """Seconds of a pipeline's step, as the simulator sees it."""
     m, c = pipe.num_microbatches, pipe.num_chunks
     schedule = SCHEDULES[pipe.schedule](len(pipe.stages), m, c)
-    return simulate(schedule, found.costs(m, c), pipe.plan, found.link(pipe.plan.contexts)).seconds
+    return simulate(schedule, profiled.costs(m, c), pipe.plan, profiled.link(pipe.plan.contexts)).seconds
 
 
 def table(rows: List[Dict[str, Any]]) -> str:

@@ -16,25 +16,10 @@ _PATIENCE = 30  # seconds that a worker may take to end by itself
 class Worker:
     """Processes that work on a question, and are idle between two.
 
-    They are in sessions of their own, so that Ctrl-C reaches the starting program alone, which then ends them.
-
-    Parameters
-    ----------
-    name : str
-        The variant's name, for errors.
-    argv : sequence of str
-        The program and its first arguments; `serving.serve` reads the last one, ``job`` in JSON.
-    job : dict
-        What to do. Each process is told its ``rank`` and a ``folder`` that all of them can write to as well.
-    processes : int
-        How many.
-    env : dict or None
-        Environment variables besides the program's own.
-
-    Raises
-    ------
-    RuntimeError
-        If a process ends before it has answered, with the last line of its standard error.
+    The last argument of the program, ``argv``, is the ``job`` in JSON, which `serving.serve` reads; each process also
+    finds its ``rank`` there, the number of ``processes``, and a ``folder`` that all of them can write to. They are in
+    sessions of their own, so that Ctrl-C reaches the starting program alone, which then ends them. A process that ends
+    before it has answered is a RuntimeError with the worker's ``name`` and its last line of standard error.
     """
 
     def __init__(self, name: str, argv: Sequence[str], job: Dict[str, Any], processes: int = 1,
@@ -44,11 +29,11 @@ class Worker:
         self._processes: List[subprocess.Popen] = []
         try:
             for rank in range(processes):
-                told = json.dumps({**job, "rank": rank, "folder": self._folder.name})
+                ranked = {**job, "rank": rank, "processes": processes, "folder": self._folder.name}
                 with open(self._errors(rank), "w", encoding="utf-8") as errors:
                     self._processes.append(subprocess.Popen(
-                        [*argv, told], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
-                        env={**os.environ, "PYTHONPATH": _path(), **(env or {})}, start_new_session=True))
+                        [*argv, json.dumps(ranked)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                        text=True, env={**os.environ, "PYTHONPATH": _path(), **(env or {})}, start_new_session=True))
             self._answers()
         except BaseException:
             self.kill()

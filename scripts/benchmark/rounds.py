@@ -16,14 +16,9 @@ Samples = Dict[str, List[Dict[str, Any]]]  # by variant, its measurements in the
 
 
 def measure_rounds(launcher: Launcher, workload: Workload, repeats: int) -> Samples:
-    """Measure every variant and the machine's peak once a round, one at a time.
+    """Measure every variant and the machine's peak, `MATMUL` and `MATMUL_ALL`, once a round, one at a time.
 
     All workers are started first and stay, idle but for their own turns, until the last round.
-
-    Returns
-    -------
-    dict
-        For each variant, and for `MATMUL` and `MATMUL_ALL`, one dictionary a round.
     """
     variants = [MATMUL, MATMUL_ALL, *launcher.variants]
     samples: Samples = {variant.name: [] for variant in variants}

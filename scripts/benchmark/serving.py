@@ -16,21 +16,15 @@ from typing import Any, Callable, Dict, TextIO
 
 _PR_SET_PDEATHSIG = 1  # prctl.h: the signal that comes when the parent ends
 _SCARCE = 0.25  # share of the machine's memory; with less, workers that wait keep none that they do not need
+_STEPS = 3  # steps after which a step's memory is as large as it gets
 _libc = ctypes.CDLL(None)
 
 
 def serve(build: Callable[[Dict[str, Any]], Dict[str, Callable[[], Any]]]) -> None:
-    """Build what the first argument, in JSON, describes; then answer each line of standard input by one in JSON.
+    """Let ``build`` say what to call for each question about the job that the first argument describes in JSON, then
+    answer each line of standard input by one in JSON.
 
-    Parameters
-    ----------
-    build : callable
-        Takes the description and returns what to call for each question.
-
-    Raises
-    ------
-    SystemExit
-        If anything fails, with the error's message in one line: the last one of standard error.
+    If anything fails, the last line of standard error is the error's message.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     replies = os.fdopen(os.dup(1), "w")
@@ -50,23 +44,13 @@ def _reply(replies: TextIO, answer: Dict[str, Any]) -> None:
     replies.flush()
 
 
-def measure(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any], squares: Callable[[], float],
-            warmup_steps: int) -> Dict[str, Any]:
-    """Time one step after some that are not timed, then give free memory back to the system if that is short of it.
+def measure_step(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any], squares: Callable[[], float],
+                 warmup_steps: int) -> Dict[str, Any]:
+    """Time one step, which starts the work and returns the method that reads the loss, after some that are not timed.
 
-    Giving it back lets a dozen idle workers share a machine. The untimed steps take the page faults of getting it
-    anew; where a step needs gigabytes, the heap finds its final shape only after five to seven.
-
-    Parameters
-    ----------
-    step : callable
-        Starts the work; returns the method that reads the loss.
-    wait : callable
-        Returns when all the work is done.
-    squares : callable
-        Returns the sum of the squares of all gradients: with the loss it shows that all variants do the same work.
-    warmup_steps : int
-        Steps that are not timed.
+    ``squares`` is the sum of the squares of all gradients: with the loss it shows that all variants do the same work.
+    The untimed steps take the page faults of getting memory anew that a worker gave back before it waited; where a
+    step needs gigabytes, the heap finds its final shape only after five to seven.
     """
     for _ in range(warmup_steps):
         step()
@@ -75,19 +59,32 @@ def measure(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any], squa
     read_loss = step()
     wait()
     seconds = time.perf_counter() - begin
-    answer = {"seconds": seconds, "peak_bytes": memory("VmHWM"), "loss": float(read_loss()), "grad_squares": squares()}
+    answer = {"seconds": seconds, "peak_bytes": _resident("VmHWM"), "loss": float(read_loss()),
+              "grad_squares": squares()}
     del read_loss
     if _available_share() < _SCARCE:
-        trim()
+        _trim()  # a dozen idle workers share the machine
     return answer
 
 
-def trim() -> None:
+def measure_memory(prepare: Callable[[], Callable[[], Any]], wait: Callable[[], Any]) -> Dict[str, int]:
+    """Resident memory before the work, and the most that preparing a step and doing it some times takes, in bytes."""
+    wait()
+    _trim()
+    before = _resident("VmRSS")
+    step = prepare()
+    for _ in range(_STEPS):
+        step()
+        wait()
+    return {"before": before, "peak": _resident("VmHWM")}
+
+
+def _trim() -> None:
     """Give what malloc holds, but nobody uses, back to the system."""
     _libc.malloc_trim(0)
 
 
-def memory(field: str) -> int:
+def _resident(field: str) -> int:
     """Bytes of resident memory: now (``"VmRSS"``), or the most there ever were (``"VmHWM"``)."""
     return _kibibytes("/proc/self/status", field) * 1024
 

@@ -1,68 +1,65 @@
 """A softmax over a large vocabulary: undivided on one context, and split over several."""
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from functools import partial
 from statistics import median
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import Block
 
 from mxmp import nn
+from mxmp.contexts import parse_contexts
+from mxmp.nn.softmax_shard import SoftmaxShard
+from mxmp.pipeline.cut import sizes
 
+from .launch import MXNET
+from .options import SoftmaxOptions
 from .process import Worker
-from .steps import contexts, random_batch
+from .serving import measure_memory
+from .steps import random_batch
 from .table import markdown
 from .turns import rounds
 
-_WORKER = [sys.executable, "-m", f"{__package__}.softmax_worker"]
 
-
-def compare(job: Dict[str, Any]) -> List[Dict[str, Any]]:
+def compare(options: SoftmaxOptions) -> List[Dict[str, Any]]:
     """Measure projection, loss and all gradients in turns, and in processes of their own what a context holds.
 
-    Parameters
-    ----------
-    job : dict
-        The flags of ``benchmark softmax``.
-
-    Returns
-    -------
-    list of dict
-        Each way's name, median seconds, the median of its rounds' ratios to the undivided one, and the bytes that one
-        context holds: parameters, gradients and what a step takes at most.
+    Each row has the way's name, median seconds, the median of its rounds' ratios to the undivided one, and the bytes
+    that one context holds: parameters, gradients and what a step takes at most.
     """
-    places, (hidden, label) = contexts(job), batch(job)
-    losses: List[Block] = [Whole(job), *(nn.ShardedSoftmaxLoss(job["vocab_size"], places[:i + 1], job["hidden_size"])
-                                         for i in range(len(places)))]
+    contexts, (hidden, label) = parse_contexts(options.contexts), batch(options)
+    losses: List[Block] = [Whole(options), *(
+        nn.ShardedSoftmaxLoss(options.vocab_size, contexts[:i + 1], options.hidden_size)
+        for i in range(len(contexts)))]
     for loss in losses:
-        loss.initialize(ctx=places[0])
+        loss.initialize(ctx=contexts[0])
         loss.hybridize()
-    measured = list(rounds([partial(step, loss, hidden.copy(), label.copy()) for loss in losses], job["repeats"],
-                           job["warmup_steps"]))
+    measured = list(rounds([partial(step, loss, hidden.copy(), label.copy()) for loss in losses], options))
     return [{"name": "undivided" if i == 0 else f"split over {i}", "seconds": median(times[i] for times in measured),
-             "ratio": median(times[i] / times[0] for times in measured), "bytes": _held(job, i)}
+             "ratio": median(times[i] / times[0] for times in measured), "bytes": bytes_held(options, i)}
             for i in range(len(losses))]
 
 
 class Whole(mx.gluon.HybridBlock):
     """A projection and its loss on one context."""
 
-    def __init__(self, job: Dict[str, Any]) -> None:
+    def __init__(self, job: Any) -> None:
         super().__init__()
         with self.name_scope():
-            self.projection = nn.Projection(job["vocab_size"], job["hidden_size"])
+            self.projection = nn.Projection(job.vocab_size, job.hidden_size)
             self.loss = nn.LabelSmoothedLoss()
 
     def hybrid_forward(self, F: Any, hidden: Any, label: Any) -> Any:
         return self.loss(self.projection(hidden), label)
 
 
-def batch(job: Dict[str, Any]) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+def batch(job: Any) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
     """Hidden states (T, N, H) and labels (N, T) on the first context."""
-    label = mx.nd.random.randint(0, job["vocab_size"], shape=(job["batch_size"], job["seq_len"]), ctx=contexts(job)[0])
+    label = mx.nd.random.randint(0, job.vocab_size, shape=(job.batch_size, job.seq_len),
+                                 ctx=parse_contexts(job.contexts)[0])
     return random_batch(job), label
 
 
@@ -74,13 +71,35 @@ def step(loss: Any, hidden: mx.nd.NDArray, label: mx.nd.NDArray) -> None:
     autograd.backward(out)
 
 
-def _held(job: Dict[str, Any], parts: int) -> float:
-    """The median of some processes: the heap's holes, and so its size, differ from one to the next."""
-    found = []
-    for _ in range(job["repeats"]):
-        with Worker("softmax", _WORKER, {**job, "parts": parts, "threads": job["threads_per_context"]}) as worker:
-            found.append(worker.ask("memory")[0]["bytes"])
-    return median(found)
+def bytes_held(options: SoftmaxOptions, num_shards: int) -> float:
+    """What one context holds of a softmax in so many shards, or of one that is undivided (0).
+
+    The median of some processes: the heap's holes, and so its size, differ from one to the next.
+    """
+    job = {**asdict(options), "work": "softmax", "num_shards": num_shards, "threads": options.threads_per_context}
+    held = []
+    for _ in range(options.repeats):
+        with Worker("softmax", MXNET, job) as worker:
+            answer = worker.ask("memory")[0]
+            held.append(answer["peak"] - answer["before"])
+    return median(held)
+
+
+def answers(job: Any) -> Dict[str, Callable[[], Any]]:
+    """What a worker answers: the memory of one context's shard alone, or of all that is undivided."""
+    hidden, label = batch(job)
+    size, context = job.vocab_size, parse_contexts(job.contexts)[0]
+
+    def prepare() -> Callable[[], Any]:
+        if job.num_shards:
+            tokens = range(size - sizes(size, job.num_shards)[-1], size)  # of the last context, which has the most
+            loss = SoftmaxShard(tokens, size, context, job.hidden_size, False, None, {}, "float32")
+        else:
+            loss = Whole(job)
+        loss.initialize(ctx=context)
+        loss.hybridize()
+        return partial(step, loss, hidden, label)
+    return {"memory": partial(measure_memory, prepare, mx.nd.waitall)}
 
 
 def table(rows: List[Dict[str, Any]]) -> str:

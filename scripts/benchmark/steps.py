@@ -1,13 +1,22 @@
-"""Steps in plain Gluon: built once in a worker, then started as often as they are measured."""
+"""MXNet's ways to do the step: built once in a worker, then started as often as they are measured."""
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Type
 
 import mxnet as mx
+import numpy
 
+from mxmp import runtime
 from mxmp.contexts import parse_contexts
 from mxmp.nn import Chain, LSTMLayer
+from mxmp.pipeline import Pipeline
+from mxmp.pipeline.cut import sizes
+from mxmp.pipeline.step import Step
+from mxmp.planning import Plan
+from mxmp.schedule import in_order
+
+from .serving import measure_memory, measure_step
 
 
 class Work(NamedTuple):
@@ -32,33 +41,35 @@ class HalfSquare(mx.gluon.HybridBlock):
         return 0.5 * F.FullyConnected(F.square(out), ones, num_hidden=1, no_bias=True, flatten=False)
 
 
-def stack(job: Dict[str, Any], layer: Callable = LSTMLayer) -> Chain:
-    """The layers, on the job's first context; of one kind they have the same values in every variant."""
-    chain, size = Chain(), job["hidden_size"]
-    chain.add(*[layer(size, input_size=size) for _ in range(job["num_layers"])])
+def stack(job: Any, layer: Callable = LSTMLayer) -> Chain:
+    """The layers that a worker's job or a command's options ask for, on the first context.
+
+    Of one kind they have the same values in every variant.
+    """
+    chain, size = Chain(), job.hidden_size
+    chain.add(*[layer(size, input_size=size) for _ in range(job.num_layers)])
     mx.random.seed(1)
-    chain.initialize(mx.init.Uniform(size ** -0.5), contexts(job)[0])
+    chain.initialize(mx.init.Uniform(size ** -0.5), parse_contexts(job.contexts)[0])
     for block in chain.layers.values():
         block.hybridize()
     return chain
 
 
-def random_batch(job: Dict[str, Any]) -> mx.nd.NDArray:
+def random_batch(job: Any) -> mx.nd.NDArray:
     """Standard normal numbers (T, N, H) on the first context, the same in every variant."""
     mx.random.seed(2)
-    shape = (job["seq_len"], job["batch_size"], job["hidden_size"])
-    return mx.nd.random.normal(shape=shape, ctx=contexts(job)[0])
+    shape = (job.seq_len, job.batch_size, job.hidden_size)
+    return mx.nd.random.normal(shape=shape, ctx=parse_contexts(job.contexts)[0])
 
 
-def contexts(job: Dict[str, Any]) -> List[mx.Context]:
-    """Those that the job's variant works on."""
-    found = parse_contexts(job["contexts"])
-    return found if job["on"] == "all" else found[:1]
+def even_plan(num_layers: int, contexts: List[mx.Context]) -> Plan:
+    """Equally many neighbouring layers on each context; on some one more where they do not go up."""
+    return Plan(tuple(sizes(num_layers, len(contexts))), tuple(contexts))
 
 
-def plain(job: Dict[str, Any], layer: Callable = LSTMLayer) -> Work:
+def plain(job: Any, layer: Callable = LSTMLayer) -> Work:
     """Gluon's way: one graph over all layers and the whole batch."""
-    chain, loss, data = stack(job, layer), HalfSquare(job["hidden_size"]), random_batch(job)
+    chain, loss, data = stack(job, layer), HalfSquare(job.hidden_size), random_batch(job)
     loss.hybridize()
 
     def step() -> mx.nd.NDArray:
@@ -69,16 +80,16 @@ def plain(job: Dict[str, Any], layer: Callable = LSTMLayer) -> Work:
     return Work(step, list(chain.collect_params().values()))
 
 
-def plain_microbatches(job: Dict[str, Any]) -> Work:
+def plain_microbatches(job: Any) -> Work:
     """The same for one micro-batch after the other; the gradients add up."""
-    chain, loss, batch = stack(job), HalfSquare(job["hidden_size"]), random_batch(job)
+    chain, loss, batch = stack(job), HalfSquare(job.hidden_size), random_batch(job)
     loss.hybridize()
     chain.collect_params().setattr("grad_req", "add")
 
     def step() -> mx.nd.NDArray:
         chain.collect_params().zero_grad()
         losses = []
-        for data in mx.nd.split(batch, job["num_microbatches"], axis=1):
+        for data in mx.nd.split(batch, job.num_microbatches, axis=1):
             with mx.autograd.record():
                 losses.append(loss(chain(data)).sum())
             losses[-1].backward()
@@ -87,18 +98,54 @@ def plain_microbatches(job: Dict[str, Any]) -> Work:
     return Work(step, list(chain.collect_params().values()))
 
 
-def matmul(job: Dict[str, Any]) -> Work:
+class OneThread(Pipeline):
+    """A pipeline without its threads: the calling one issues all stages' units, in an order that the schedule allows.
+
+    It shows what the threads are for: on CPU contexts the fused RNN operator locks a resource of the issuing thread.
+    """
+
+    def issue(self, step: Step) -> None:
+        for stage in self.stages:
+            step.begin(stage)
+        for unit in in_order(step.schedule):
+            step.issue(unit)
+
+
+def pipeline(job: Any, kind: Type[Pipeline] = Pipeline) -> Work:
+    """The stack as a pipeline over the job's contexts."""
+    pipe = kind(stack(job), even_plan(job.num_layers, parse_contexts(job.contexts)), HalfSquare(job.hidden_size),
+                schedule=job.schedule, layout="TNC", num_microbatches=job.num_microbatches if job.microbatches else 1,
+                num_chunks=job.num_chunks if job.chunks else 1)
+    data = random_batch(job)
+    return Work(lambda: pipe.forward_backward(data), list(pipe.parameter_contexts))
+
+
+def matmul(job: Any) -> Work:
     """Products of square matrices, on all of the job's contexts at once: what the machine can do at most."""
-    size = job["matmul_size"]
-    pairs = [[mx.nd.random.normal(shape=(size, size), ctx=context) for _ in range(2)] for context in contexts(job)]
+    size, contexts = job.matmul_size, parse_contexts(job.contexts)
+    pairs = [[mx.nd.random.normal(shape=(size, size), ctx=context) for _ in range(2)] for context in contexts]
 
     def step() -> mx.nd.NDArray:
         products = [mx.nd.FullyConnected(*pair, num_hidden=size, no_bias=True)
-                    for _ in range(job["matmul_repeats"]) for pair in pairs]
+                    for _ in range(job.matmul_repeats) for pair in pairs]
         return products[-1][0, 0]
     return Work(step, [])
 
 
-WORKS: Dict[str, Callable[[Dict[str, Any]], Work]] = {
+WORKS: Dict[str, Callable[[Any], Work]] = {
     "plain": plain, "plain_microbatches": plain_microbatches, "gluon_lstm": partial(plain, layer=mx.gluon.rnn.LSTM),
-    "matmul": matmul}
+    "pipeline": pipeline, "one_thread": partial(pipeline, kind=OneThread), "matmul": matmul}
+
+
+def answers(job: Any) -> Dict[str, Callable[[], Any]]:
+    """What a worker answers to each question: about MXNet, or about the step that its job describes."""
+    if job.work == "setting":
+        return {"setting": lambda: {"contexts": [str(context) for context in parse_contexts(job.contexts)],
+                                    "mxnet": mx.__version__, "numpy": numpy.__version__, **runtime.report()}}
+    work = WORKS[job.work](job)
+    mx.nd.waitall()
+
+    def squares() -> float:
+        return sum(float(array.norm().asscalar()) ** 2 for p in work.parameters for array in p.list_grad())
+    return {"measure": partial(measure_step, lambda: work.step().asscalar, mx.nd.waitall, squares, job.warmup_steps),
+            "memory": partial(measure_memory, lambda: work.step, mx.nd.waitall)}

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Tuple
 
 import torch
 import torch.distributed as dist
-from serving import measure, serve
+from serving import measure_step, serve
 from torch import nn
 
 
@@ -49,12 +49,12 @@ class StackedLSTM(nn.Module):
 def plain(job: Dict[str, Any]) -> Tuple[nn.Module, Callable[[], Any]]:
     """The whole stack in this process, and its step."""
     stack, batch = StackedLSTM(job, 0, job["num_layers"]), random_batch(job)
-    parts = job["num_microbatches"] if job["microbatches"] else 1
+    microbatches = job["num_microbatches"] if job["microbatches"] else 1
 
     def step() -> Any:
         stack.zero_grad()
         total = torch.zeros(1)
-        for data in batch.chunk(parts):
+        for data in batch.chunk(microbatches):
             loss = stack(data)
             loss.backward()
             total += loss.detach()
@@ -66,19 +66,18 @@ def pipeline(job: Dict[str, Any]) -> Tuple[nn.Module, Callable[[], Any]]:
     """This process's stage of the stack, joined to the others, and its part in the step."""
     from torch.distributed import pipelining  # large, so not for the others
 
-    rank, stages, parts = job["rank"], job["num_contexts"], job["num_microbatches"]
+    rank, stages, microbatches = job["rank"], job["processes"], job["num_microbatches"]
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{job['folder']}/store", rank=rank, world_size=stages)
     atexit.register(dist.destroy_process_group)
-    bounds = [job["num_layers"] * i // stages for i in range(stages + 1)]
-    stack = StackedLSTM(job, bounds[rank], bounds[rank + 1])
+    stack = StackedLSTM(job, *(job["num_layers"] * i // stages for i in (rank, rank + 1)))
     batch, target = random_batch(job), torch.zeros(job["batch_size"])  # a loss must have a target, used or not
-    shape = (len(batch) // parts, *batch.shape[1:])
+    shape = (len(batch) // microbatches, *batch.shape[1:])
     stage = pipelining.PipelineStage(stack, rank, stages, torch.device("cpu"),
                                      input_args=torch.empty(shape, requires_grad=rank > 0),
                                      output_args=torch.empty((1,) if stack.ends else shape, requires_grad=True))
     kinds = {"gpipe": pipelining.ScheduleGPipe, "1f1b": pipelining.Schedule1F1B}
-    schedule = kinds[job["schedule"]](stage, parts, loss_fn=lambda loss, target: loss.sum())
+    schedule = kinds[job["schedule"]](stage, microbatches, loss_fn=lambda loss, target: loss.sum())
     schedule.scale_grads = False  # or the gradients' sums become their means
 
     def step() -> Any:
@@ -109,7 +108,7 @@ def build(job: Dict[str, Any]) -> Dict[str, Callable[[], Any]]:
 
     def squares() -> float:
         return sum(float(torch.sum(p.grad * p.grad)) for p in stack.parameters() if p.grad is not None)
-    return {"measure": partial(measure, step, wait, squares, job["warmup_steps"])}
+    return {"measure": partial(measure_step, step, wait, squares, job["warmup_steps"])}
 
 
 if __name__ == "__main__":

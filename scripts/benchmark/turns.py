@@ -7,22 +7,14 @@ from typing import Any, Callable, Iterator, List, Sequence
 import mxnet as mx
 from tqdm import tqdm
 
+from .options import Options
 
-def rounds(steps: Sequence[Callable[[], Any]], repeats: int, warmup_steps: int) -> Iterator[List[float]]:
-    """Yield, after each round that counts, the seconds that every step took in it.
 
-    Parameters
-    ----------
-    steps : sequence of callable
-        Each issues its work; the time until all of it is done counts.
-    repeats : int
-        Rounds that count.
-    warmup_steps : int
-        Rounds before them.
-    """
-    for turn in tqdm(range(warmup_steps + repeats), "rounds", leave=False, disable=None):
+def rounds(steps: Sequence[Callable[[], Any]], options: Options) -> Iterator[List[float]]:
+    """Yield, after each round that counts, the seconds until all that each step issued in it was done."""
+    for number in tqdm(range(options.warmup_steps + options.repeats), "rounds", leave=False, disable=None):
         seconds = [_seconds(step) for step in steps]
-        if turn >= warmup_steps:
+        if number >= options.warmup_steps:
             yield seconds
 
 

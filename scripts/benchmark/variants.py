@@ -9,20 +9,9 @@ from typing import List, Optional, Sequence
 class Variant:
     """One way to do the step.
 
-    Parameters
-    ----------
-    name : str
-        What `--variants` and the table call it.
-    work : str
-        What its worker builds: a key of ``WORKS`` in `steps`, or of the same in `torch_worker`.
-    on : str
-        ``"one"``: one context; ``"threads"``: one context with the threads of all; ``"all"``: all contexts.
-    reference : str or None
-        The variant that does the same work without this one's gain, for the speed-up.
-    schedule : str or None
-        The pipeline's schedule.
-    microbatches, chunks : bool
-        Whether the batch is cut into micro-batches, and its steps into time chunks.
+    ``work`` is what its worker builds: a key of ``WORKS`` in `steps`, or of the same in `torch_worker`. It works ``on``
+    "one" context, on one with the "threads" of all, or on "all" contexts. The ``reference`` does the same work without
+    this one's gain, for the speed-up. ``microbatches`` and ``chunks`` say whether the batch and its steps are cut.
     """
 
     name: str
@@ -60,7 +49,7 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("torch_gpipe", "pipeline", "all", "torch_1_microbatches", "gpipe", microbatches=True),
     Variant("torch_1f1b", "pipeline", "all", "torch_1_microbatches", "1f1b", microbatches=True),
 ]}
-"""All variants of the step by name, in the table's order; dict of str to Variant."""
+"""All variants of the step by name, in the table's order."""
 
 
 def select(names: Optional[Sequence[str]]) -> List[str]:

@@ -8,21 +8,8 @@ from dataclasses import dataclass
 class Workload:
     """A stack of LSTM layers, its batch of standard normal numbers, and how the batch is cut.
 
-    One step is the forward pass of all layers, the loss ``0.5 * sum(out ** 2)`` and the gradients of all parameters.
-
-    Parameters
-    ----------
-    batch_size, seq_len : int
-        Rows and time steps of the batch.
-    num_layers, hidden_size : int
-        LSTM layers, and the width of the batch and of each layer's state.
-    num_microbatches, num_chunks : int
-        Parts of the batch and of its steps, for variants that cut it so.
-
-    Raises
-    ------
-    ValueError
-        If the batch cannot be cut into equal micro-batches, or has fewer steps than chunks.
+    One step is the forward pass of all layers, the loss ``0.5 * sum(out ** 2)`` and the gradients of all parameters;
+    ``num_microbatches`` and ``num_chunks`` are for variants that cut the batch or its steps.
     """
 
     batch_size: int

@@ -1,6 +1,8 @@
 """Flags, workloads and the choice of variants."""
 import pytest
-from benchmark import VARIANTS, Options, Workload
+from benchmark.options import PipelineOptions
+from benchmark.variants import VARIANTS
+from benchmark.workload import Workload
 
 
 def test_a_layers_flops_count_both_matrices_and_the_backward_pass_twice():
@@ -11,11 +13,11 @@ def test_a_layers_flops_count_both_matrices_and_the_backward_pass_twice():
 
 
 def test_all_variants_are_measured_by_default_and_memory_is_not():
-    assert Options().selected == list(VARIANTS)
+    assert PipelineOptions().selected == list(VARIANTS)
 
 
 def test_variants_keep_the_tables_order():
-    assert Options(variants=("memory", "1f1b", "plain")).selected == ["plain", "1f1b", "memory"]
+    assert PipelineOptions(variants=("memory", "1f1b", "plain")).selected == ["plain", "1f1b", "memory"]
 
 
 def test_every_reference_is_a_variant():
@@ -32,4 +34,4 @@ def test_every_reference_is_a_variant():
 ])
 def test_what_cannot_be_measured_is_said(flags, message):
     with pytest.raises(ValueError, match=message):
-        Options(**flags)
+        PipelineOptions(**flags)

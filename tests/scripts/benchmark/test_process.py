@@ -13,7 +13,7 @@ FOLDER = Path(benchmark.__file__).parent
 WORKER = f"""
 import os, sys, time
 sys.path.insert(0, {str(FOLDER)!r})
-from serving import measure, memory, serve
+from serving import measure_step, serve
 
 def build(job):
     print("a library says hello")
@@ -29,7 +29,7 @@ def build(job):
         return lambda: len(steps)
     return {{"job": lambda: job, "pid": lambda: {{"pid": os.getpid()}}, "fail": fail, "half": half,
             "exit": lambda: os._exit(3), "sleep": lambda: time.sleep(60),
-            "measure": lambda: measure(step, dict, lambda: 0.25, 2)}}
+            "measure": lambda: measure_step(step, dict, lambda: 0.25, 2)}}
 serve(build)
 """
 

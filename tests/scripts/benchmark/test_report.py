@@ -2,8 +2,9 @@
 from types import SimpleNamespace
 
 import pytest
-from benchmark import VARIANTS, Workload
 from benchmark.report import memory_table, step_table, summarize
+from benchmark.variants import VARIANTS
+from benchmark.workload import Workload
 
 WORKLOAD = Workload(batch_size=8, seq_len=8, num_layers=2, hidden_size=4, num_microbatches=4, num_chunks=8)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import benchmark
 import pytest
-from benchmark import VARIANTS, Options
 from benchmark.activation import measure_memory
 from benchmark.launch import Launcher
+from benchmark.options import PipelineOptions
 from benchmark.rounds import measure_rounds
+from benchmark.variants import VARIANTS
 
 FOLDER = Path(benchmark.__file__).parent
 TINY = {"batch_sizes": (8,), "num_layers": 2, "hidden_size": 8, "seq_len": 4, "num_microbatches": 4, "num_chunks": 2,
@@ -21,7 +22,7 @@ TORCH_PYTHON = os.environ.get("MXMP_TORCH_PYTHON", sys.executable)
 
 
 def measure(**flags):
-    options = Options(**TINY, repeats=2, **flags)
+    options = PipelineOptions(**TINY, repeats=2, **flags)
     launcher = Launcher(options)
     samples = measure_rounds(launcher, options.workload(8, options.num_microbatches), options.repeats)
     return launcher, samples
@@ -53,18 +54,18 @@ def test_pytorchs_variants_do_the_same_step():
 
 def test_contexts_may_have_unequal_numbers_of_layers():
     flags = {**TINY, "num_layers": 3}
-    launcher = Launcher(Options(**flags, contexts="cpu(0-1)", variants=("1f1b",)))
-    with launcher.start(VARIANTS["1f1b"], Options(**flags).workload(8, 4)) as worker:
+    launcher = Launcher(PipelineOptions(**flags, contexts="cpu(0-1)", variants=("1f1b",)))
+    with launcher.start(VARIANTS["1f1b"], PipelineOptions(**flags).workload(8, 4)) as worker:
         assert worker.ask("measure")[0]["loss"] > 0
 
 
 def test_more_contexts_than_layers_are_refused():
     with pytest.raises(ValueError, match=r"--num_layers 2 is too few for the 3 contexts of --contexts cpu\(0-2\)"):
-        Launcher(Options(**TINY, contexts="cpu(0-2)"))
+        Launcher(PipelineOptions(**TINY, contexts="cpu(0-2)"))
 
 
 def test_activation_memory_is_measured_for_both_schedules():
-    options = Options(**TINY, variants=("memory",))
+    options = PipelineOptions(**TINY, variants=("memory",))
     rows = measure_memory(Launcher(options), options)
     assert [row["schedule"] for row in rows] == ["1f1b", "fill_drain"]
     for row in rows:
@@ -73,7 +74,7 @@ def test_activation_memory_is_measured_for_both_schedules():
 
 
 def test_the_starting_program_does_not_load_mxnet():
-    code = "import sys, benchmark.command; sys.exit('mxnet' in sys.modules)"
+    code = "import sys, benchmark.command, benchmark.program; sys.exit('mxnet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, cwd=FOLDER.parent).returncode == 0
 
 
