@@ -8,8 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from mxmp.command import check_at_least, flag
 
-from .variants import VARIANTS, select
-from .workload import Workload
+from .variants import VARIANTS, Workload, select
 
 _NUM_LAYERS, _HIDDEN_SIZE, _SEQ_LEN = "LSTM layers", "width of input, state and output", "time steps"
 _WARMUP_STEPS, _BATCH_SIZE = "untimed steps or rounds first", "rows of a batch"

@@ -53,8 +53,8 @@ def main() -> None:
     if options.json:
         open(options.json, "a", encoding="utf-8").close()  # better now than after an hour
     if isinstance(options, PipelineOptions):
-        from .command import run
-        run(options)
+        from . import pipeline  # needs no framework
+        pipeline.run(options)
     else:
         compare(name, options)
 
@@ -64,8 +64,8 @@ def compare(name: str, options: Any) -> None:
     runtime.configure(options.threads_per_context)
     import mxnet as mx  # which must be configured first
 
-    from . import placement, prediction, softmax
-    command = {"simulator": prediction, "plans": placement, "softmax": softmax}[name]
+    from . import plans, simulator, softmax
+    command = {"simulator": simulator, "plans": plans, "softmax": softmax}[name]
     rows = command.compare(options)
     machine = {**runtime.machine(), "mxnet": mx.__version__, **runtime.report()}
     print(f"{_heading(machine, options)}\n\n{command.table(rows)}")

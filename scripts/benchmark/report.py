@@ -6,11 +6,10 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from mxmp.schedule import ideal_speedup
 
-from .launch import MATMUL_REPEATS, Launcher
+from .launcher import MATMUL_REPEATS, Launcher
 from .rounds import Samples
 from .table import Columns, markdown
-from .variants import MATMUL, MATMUL_ALL, Variant
-from .workload import Workload
+from .variants import MATMUL, MATMUL_ALL, Variant, Workload
 
 _MIB = 2 ** 20
 _COLUMNS: Columns = {

@@ -1,24 +1,25 @@
-"""Measure all variants in rounds: a machine that slows down for a minute slows all of them down alike."""
+"""Measure in rounds, one after the other: a machine that slows down for a minute slows all variants down alike."""
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import ExitStack
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 from tqdm import tqdm
 
-from .launch import Launcher
-from .process import Worker
-from .variants import MATMUL, MATMUL_ALL
-from .workload import Workload
+from .launcher import Launcher
+from .options import Options
+from .variants import MATMUL, MATMUL_ALL, Workload
+from .worker import Worker
 
 Samples = Dict[str, List[Dict[str, Any]]]  # by variant, its measurements in the rounds' order
 
 
-def measure_rounds(launcher: Launcher, workload: Workload, repeats: int) -> Samples:
-    """Measure every variant and the machine's peak, `MATMUL` and `MATMUL_ALL`, once a round, one at a time.
+def measure_variants(launcher: Launcher, workload: Workload, repeats: int) -> Samples:
+    """Measure every variant and the machine's peak, `MATMUL` and `MATMUL_ALL`, each in a worker of its own.
 
-    All workers are started first and stay, idle but for their own turns, until the last round.
+    All workers are started first and stay, idle while another one measures, until the last round.
     """
     variants = [MATMUL, MATMUL_ALL, *launcher.variants]
     samples: Samples = {variant.name: [] for variant in variants}
@@ -41,3 +42,19 @@ def _measure(worker: Worker) -> Dict[str, Any]:
     """One measurement; of several processes the longest time, and the sums of all else."""
     answers = worker.ask("measure")
     return {key: (max if key == "seconds" else sum)(answer[key] for answer in answers) for key in answers[0]}
+
+
+def time_steps(steps: Sequence[Callable[[], Any]], wait: Callable[[], Any], options: Options) -> Iterator[List[float]]:
+    """Yield, after each round that counts, the seconds until all that each step issues in this process is done."""
+    for number in tqdm(range(options.warmup_steps + options.repeats), "rounds", leave=False, disable=None):
+        seconds = [_seconds(step, wait) for step in steps]
+        if number >= options.warmup_steps:
+            yield seconds
+
+
+def _seconds(step: Callable[[], Any], wait: Callable[[], Any]) -> float:
+    wait()
+    begin = time.perf_counter()
+    step()
+    wait()
+    return time.perf_counter() - begin

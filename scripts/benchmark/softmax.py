@@ -15,13 +15,13 @@ from mxmp.contexts import parse_contexts
 from mxmp.nn.softmax_shard import SoftmaxShard
 from mxmp.pipeline.cut import sizes
 
-from .launch import MXNET
+from .launcher import MXNET
 from .options import SoftmaxOptions
-from .process import Worker
+from .rounds import time_steps
 from .serving import measure_memory
 from .steps import random_batch
 from .table import markdown
-from .turns import rounds
+from .worker import Worker
 
 
 def compare(options: SoftmaxOptions) -> List[Dict[str, Any]]:
@@ -37,7 +37,8 @@ def compare(options: SoftmaxOptions) -> List[Dict[str, Any]]:
     for loss in losses:
         loss.initialize(ctx=contexts[0])
         loss.hybridize()
-    measured = list(rounds([partial(step, loss, hidden.copy(), label.copy()) for loss in losses], options))
+    measured = list(time_steps([partial(step, loss, hidden.copy(), label.copy()) for loss in losses], mx.nd.waitall,
+                               options))
     return [{"name": "undivided" if i == 0 else f"split over {i}", "seconds": median(times[i] for times in measured),
              "ratio": median(times[i] / times[0] for times in measured), "bytes": bytes_held(options, i)}
             for i in range(len(losses))]

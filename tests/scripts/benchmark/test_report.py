@@ -3,8 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 from benchmark.report import memory_table, step_table, summarize
-from benchmark.variants import VARIANTS
-from benchmark.workload import Workload
+from benchmark.variants import VARIANTS, Workload
 
 WORKLOAD = Workload(batch_size=8, seq_len=8, num_layers=2, hidden_size=4, num_microbatches=4, num_chunks=8)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import benchmark
 import pytest
-from benchmark.process import Worker
+from benchmark.worker import Worker
 
 FOLDER = Path(benchmark.__file__).parent
 WORKER = f"""
@@ -123,7 +123,7 @@ def test_ctrl_c_ends_a_worker_that_is_busy(start):
 def test_a_worker_ends_with_the_program_that_started_it(start, tmp_path):
     program = f"""
 import os, signal, sys, threading
-from benchmark.process import Worker
+from benchmark.worker import Worker
 worker = Worker("quick", [sys.executable, {str(tmp_path / "worker.py")!r}], {{}})
 print(worker.ask("pid")[0]["pid"], flush=True)
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start()

@@ -6,15 +6,17 @@ from functools import partial
 from statistics import median
 from typing import Any, Dict, List, Tuple
 
+import mxnet as mx
+
 from mxmp.contexts import parse_contexts
 from mxmp.pipeline import Pipeline
 from mxmp.planning import Plan, Profile, profile, simulate
 from mxmp.schedule import SCHEDULES
 
 from .options import SimulatorOptions
+from .rounds import time_steps
 from .steps import HalfSquare, random_batch, stack
 from .table import markdown
-from .turns import rounds
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def compare(options: SimulatorOptions) -> List[Dict[str, Any]]:
                       c.num_microbatches, c.num_chunks, c.schedule, "TNC") for c in CONFIGURATIONS]
     chain, cuts = stack(options), sorted({(c.num_microbatches, c.num_chunks) for c in CONFIGURATIONS})
     pairs: List[List[Tuple[float, float]]] = [[] for _ in pipes]
-    for measured in rounds([partial(pipe.forward_backward, data) for pipe in pipes], options):
+    for measured in time_steps([partial(pipe.forward_backward, data) for pipe in pipes], mx.nd.waitall, options):
         profiled = profile(chain, contexts, data, loss=HalfSquare(options.hidden_size), cuts=cuts, layout="TNC",
                            repeats=1)
         for i, pipe in enumerate(pipes):

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from .options import PipelineOptions
-from .process import Worker
-from .variants import VARIANTS, Variant
-from .workload import Workload
+from .variants import VARIANTS, Variant, Workload
+from .worker import Worker
 
 MXNET = [sys.executable, "-m", f"{__package__}.mxnet_worker"]
 _TORCH = str(Path(__file__).with_name("torch_worker.py"))

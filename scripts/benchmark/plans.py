@@ -13,9 +13,9 @@ from mxmp.pipeline import Pipeline
 from mxmp.planning import Plan, profile, tune
 
 from .options import PlansOptions
+from .rounds import time_steps
 from .steps import even_plan
 from .table import markdown
-from .turns import rounds
 
 
 def compare(options: PlansOptions) -> List[Dict[str, Any]]:
@@ -42,7 +42,8 @@ def compare(options: PlansOptions) -> List[Dict[str, Any]]:
     if options.picture:
         for name, plan in plans.items():
             plan.save(f"{options.picture}{name}.png", profiled.costs(microbatches))
-    measured = list(rounds([partial(pipe.forward_backward, tokens, labels) for pipe in pipes], options))
+    measured = list(time_steps([partial(pipe.forward_backward, tokens, labels) for pipe in pipes], mx.nd.waitall,
+                               options))
     even = list(plans).index("even")
     return [{"name": name, "plan": str(plan), "seconds": median(times[i] for times in measured),
              "ratio": median(times[i] / times[even] for times in measured)}

@@ -2,16 +2,20 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, List
+
+from tqdm import tqdm
 
 from mxmp.runtime import machine
 
-from .activation import measure_memory
-from .launch import Launcher
+from .launcher import Launcher
 from .options import PipelineOptions
 from .report import memory_table, step_table, summarize
-from .rounds import measure_rounds
-from .variants import MEMORY
+from .rounds import measure_variants
+from .variants import MEMORY, VARIANTS
+
+ROWS = 32  # of each micro-batch where memory is measured: the batch grows with their number
+COUNTS = (4, 16)  # of these micro-batches
 
 
 def run(options: PipelineOptions) -> None:
@@ -27,7 +31,7 @@ def run(options: PipelineOptions) -> None:
     print(_heading(results), flush=True)
     for batch_size in options.batch_sizes if launcher.variants else ():
         workload = options.workload(batch_size, options.num_microbatches)
-        samples = measure_rounds(launcher, workload, options.repeats)
+        samples = measure_variants(launcher, workload, options.repeats)
         results["steps"].append(summarize(launcher, workload, samples, options.matmul_size))
         print(f"\n{step_table(results['steps'][-1], launcher.num_contexts)}", flush=True)
         options.save(results)
@@ -48,3 +52,24 @@ def _heading(results: Dict[str, Any]) -> str:
             f"{flags['num_microbatches']} micro-batches or {flags['num_chunks']} time chunks; contexts "
             f"{flags['contexts']} with {flags['threads_per_context']} threads each; {flags['repeats']} rounds, "
             "ratios are medians of the rounds' ratios")
+
+
+def measure_memory(launcher: Launcher, options: PipelineOptions) -> List[Dict[str, Any]]:
+    """For each schedule the peak activation memory with 4 and 16 micro-batches of equal size, each in a fresh process.
+
+    It is the most resident memory that three steps took beyond what was resident before them (parameters, gradients,
+    the batch, MXNet itself), without the pieces that the batch is cut into, which are as large as the batch.
+    """
+    rows = []
+    with tqdm(total=2 * len(COUNTS), desc="memory", file=sys.stderr, disable=None, leave=False) as bar:
+        for schedule in ("1f1b", "fill_drain"):
+            activation_bytes = {}
+            for count in COUNTS:
+                workload = options.workload(ROWS * count, count)
+                with launcher.start(VARIANTS[schedule], workload) as worker:
+                    answer = worker.ask("memory")[0]
+                activation_bytes[str(count)] = answer["peak"] - answer["before"] - workload.batch_bytes
+                bar.update()
+            rows.append({"schedule": schedule, "rows": ROWS, "activation_bytes": activation_bytes,
+                         "ratio": activation_bytes[str(COUNTS[-1])] / activation_bytes[str(COUNTS[0])]})
+    return rows

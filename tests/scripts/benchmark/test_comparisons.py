@@ -10,13 +10,13 @@ TINY = ["--hidden_size", "8", "--seq_len", "8", "--batch_size", "8", "--repeats"
 def test_every_configuration_is_predicted_and_measured(tmp_path):
     done = run("benchmark", "simulator", *TINY, "--json", "all.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "all.json").read_text())
-    assert len(found["rows"]) >= 12
-    assert {row["schedule"] for row in found["rows"]} == {"1f1b", "fill_drain", "wavefront"}
-    assert {len(row["counts"]) for row in found["rows"]} == {1, 2}
-    assert all(row["ratio"] == pytest.approx(row["predicted"] / row["measured"]) for row in found["rows"])  # one round
+    results = json.loads((tmp_path / "all.json").read_text())
+    assert len(results["rows"]) >= 12
+    assert {row["schedule"] for row in results["rows"]} == {"1f1b", "fill_drain", "wavefront"}
+    assert {len(row["counts"]) for row in results["rows"]} == {1, 2}
+    assert all(row["ratio"] == pytest.approx(row["predicted"] / row["measured"]) for row in results["rows"])
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert len(lines) == 2 + len(found["rows"])  # the headings and the rule below them
+    assert len(lines) == 2 + len(results["rows"])  # the headings and the rule below them
 
 
 def test_three_plans_are_measured_and_drawn(tmp_path):
@@ -38,13 +38,3 @@ def test_a_softmax_is_measured_whole_and_in_parts(tmp_path):
     least = 2 * 4 * 300000 * (8 * 8 + 8)
     assert rows[0]["bytes"] > least and rows[1]["bytes"] > least and least / 2 < rows[2]["bytes"] < rows[1]["bytes"]
     assert done.stdout.count("| split over") == 2
-
-
-@pytest.mark.parametrize("args, line", [
-    (["simulator", "--contexts", "cpu(0)"], "the simulator's configurations are for 4 layers and 2 contexts"),
-    (["plans", "--batch_size", "0"], "--batch_size must be at least 1, got 0"),
-])
-def test_a_mistake_is_one_line(tmp_path, args, line):
-    done = run("benchmark", *args, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1 and line in done.stderr

@@ -1,5 +1,6 @@
-"""The variants in their real processes, tiny: all of them do the same step."""
+"""``scripts/benchmark pipeline``, and its variants in their real processes, tiny: all of them do the same step."""
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -7,11 +8,12 @@ from pathlib import Path
 
 import benchmark
 import pytest
-from benchmark.activation import measure_memory
-from benchmark.launch import Launcher
+from benchmark.launcher import Launcher
 from benchmark.options import PipelineOptions
-from benchmark.rounds import measure_rounds
+from benchmark.pipeline import measure_memory
+from benchmark.rounds import measure_variants
 from benchmark.variants import VARIANTS
+from helpers.programs import run
 
 FOLDER = Path(benchmark.__file__).parent
 TINY = {"batch_sizes": (8,), "num_layers": 2, "hidden_size": 8, "seq_len": 4, "num_microbatches": 4, "num_chunks": 2,
@@ -24,7 +26,7 @@ TORCH_PYTHON = os.environ.get("MXMP_TORCH_PYTHON", sys.executable)
 def measure(**flags):
     options = PipelineOptions(**TINY, repeats=2, **flags)
     launcher = Launcher(options)
-    samples = measure_rounds(launcher, options.workload(8, options.num_microbatches), options.repeats)
+    samples = measure_variants(launcher, options.workload(8, options.num_microbatches), options.repeats)
     return launcher, samples
 
 
@@ -74,7 +76,7 @@ def test_activation_memory_is_measured_for_both_schedules():
 
 
 def test_the_starting_program_does_not_load_mxnet():
-    code = "import sys, benchmark.command, benchmark.program; sys.exit('mxnet' in sys.modules)"
+    code = "import sys, benchmark.pipeline, benchmark.program; sys.exit('mxnet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, cwd=FOLDER.parent).returncode == 0
 
 
@@ -85,3 +87,17 @@ def test_what_runs_under_pytorchs_python_imports_nothing_of_mxmp(name):
         alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert modules and not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
     assert {module.split(".")[0] for module in modules}.isdisjoint({"mxmp", "mxnet", "tqdm"})
+
+
+def test_a_table_for_each_batch_size_and_all_of_it_as_json(tmp_path):
+    flags = ["--num_layers", "2", "--hidden_size", "8", "--seq_len", "4", "--batch_sizes", "8,16", "--num_microbatches",
+             "4", "--num_chunks", "2", "--repeats", "1", "--warmup_steps", "1", "--matmul_size", "16"]
+    done = run("benchmark", "pipeline", *flags, "--variants", "plain,1f1b", "--json", "all.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| `")] == [
+        "`plain`", "`1f1b`"] * 2
+    results = json.loads((tmp_path / "all.json").read_text())
+    assert [step["batch_size"] for step in results["steps"]] == [8, 16]
+    assert [len(row["seconds"]) for step in results["steps"] for row in step["rows"]] == [1] * 4
+    assert {"cpu", "cores", "date"} <= set(results["machine"]) and {"mxnet", "numpy"} <= set(results["versions"])
+    assert results["flags"]["hidden_size"] == 8 and results["memory"] == []
