@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, TextIO
 _PR_SET_PDEATHSIG = 1  # prctl.h: the signal that comes when the parent ends
 _SCARCE = 0.25  # share of the machine's memory; with less, workers that wait keep none that they do not need
 _STEPS = 3  # steps after which a step's memory is as large as it gets
+_PROCESS, _MACHINE = "/proc/self/status", "/proc/meminfo"
 _libc = ctypes.CDLL(None)
 
 
@@ -59,44 +60,30 @@ def measure_step(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any],
     read_loss = step()
     wait()
     seconds = time.perf_counter() - begin
-    answer = {"seconds": seconds, "peak_bytes": _resident("VmHWM"), "loss": float(read_loss()),
+    answer = {"seconds": seconds, "peak_bytes": _bytes(_PROCESS, "VmHWM"), "loss": float(read_loss()),
               "grad_squares": squares()}
     del read_loss
-    if _available_share() < _SCARCE:
-        _trim()  # a dozen idle workers share the machine
+    if _bytes(_MACHINE, "MemAvailable") < _SCARCE * _bytes(_MACHINE, "MemTotal"):
+        _libc.malloc_trim(0)  # gives what nobody uses back to the system: a dozen idle workers share it
     return answer
 
 
 def measure_memory(prepare: Callable[[], Callable[[], Any]], wait: Callable[[], Any]) -> Dict[str, int]:
     """Resident memory before the work, and the most that preparing a step and doing it some times takes, in bytes."""
     wait()
-    _trim()
-    before = _resident("VmRSS")
+    _libc.malloc_trim(0)
+    before = _bytes(_PROCESS, "VmRSS")
     step = prepare()
     for _ in range(_STEPS):
         step()
         wait()
-    return {"before": before, "peak": _resident("VmHWM")}
+    return {"before": before, "peak": _bytes(_PROCESS, "VmHWM")}
 
 
-def _trim() -> None:
-    """Give what malloc holds, but nobody uses, back to the system."""
-    _libc.malloc_trim(0)
-
-
-def _resident(field: str) -> int:
-    """Bytes of resident memory: now (``"VmRSS"``), or the most there ever were (``"VmHWM"``)."""
-    return _kibibytes("/proc/self/status", field) * 1024
-
-
-def _available_share() -> float:
-    """Share of the machine's memory that programs can still get, 0 to 1."""
-    return _kibibytes("/proc/meminfo", "MemAvailable") / _kibibytes("/proc/meminfo", "MemTotal")
-
-
-def _kibibytes(path: str, field: str) -> int:
+def _bytes(path: str, field: str) -> int:
+    """What the system's file ``path`` says of memory; of a process ``VmRSS`` is what it has, ``VmHWM`` its most."""
     for line in Path(path).read_text(encoding="ascii").splitlines():
         name, _, value = line.partition(":")
         if name == field:
-            return int(value.split()[0])
+            return int(value.split()[0]) * 1024
     raise RuntimeError(f"{path} has no line {field}")

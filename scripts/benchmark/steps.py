@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Dict, List, NamedTuple, Type
+from typing import Any, Callable, Dict, List, Tuple, Type
 
 import mxnet as mx
 import numpy
@@ -18,12 +18,8 @@ from mxmp.schedule import in_order
 
 from .serving import measure_memory, measure_step
 
-
-class Work(NamedTuple):
-    """A step, which returns its loss without waiting, and the parameters whose gradients it computes."""
-
-    step: Callable[[], mx.nd.NDArray]
-    parameters: List[mx.gluon.Parameter]
+# a step, which returns its loss without waiting, and the parameters whose gradients it computes
+Work = Tuple[Callable[[], mx.nd.NDArray], List[mx.gluon.Parameter]]
 
 
 class HalfSquare(mx.gluon.HybridBlock):
@@ -77,7 +73,7 @@ def plain(job: Any, layer: Callable = LSTMLayer) -> Work:
             total = loss(chain(data)).sum()
         total.backward()
         return total
-    return Work(step, list(chain.collect_params().values()))
+    return step, list(chain.collect_params().values())
 
 
 def plain_microbatches(job: Any) -> Work:
@@ -95,7 +91,7 @@ def plain_microbatches(job: Any) -> Work:
             losses[-1].backward()
             losses[-1].wait_to_read()
         return mx.nd.add_n(*losses)
-    return Work(step, list(chain.collect_params().values()))
+    return step, list(chain.collect_params().values())
 
 
 class OneThread(Pipeline):
@@ -117,7 +113,7 @@ def pipeline(job: Any, kind: Type[Pipeline] = Pipeline) -> Work:
                 schedule=job.schedule, layout="TNC", num_microbatches=job.num_microbatches if job.microbatches else 1,
                 num_chunks=job.num_chunks if job.chunks else 1)
     data = random_batch(job)
-    return Work(lambda: pipe.forward_backward(data), list(pipe.parameter_contexts))
+    return partial(pipe.forward_backward, data), list(pipe.parameter_contexts)
 
 
 def matmul(job: Any) -> Work:
@@ -129,7 +125,7 @@ def matmul(job: Any) -> Work:
         products = [mx.nd.FullyConnected(*pair, num_hidden=size, no_bias=True)
                     for _ in range(job.matmul_repeats) for pair in pairs]
         return products[-1][0, 0]
-    return Work(step, [])
+    return step, []
 
 
 WORKS: Dict[str, Callable[[Any], Work]] = {
@@ -142,10 +138,10 @@ def answers(job: Any) -> Dict[str, Callable[[], Any]]:
     if job.work == "setting":
         return {"setting": lambda: {"contexts": [str(context) for context in parse_contexts(job.contexts)],
                                     "mxnet": mx.__version__, "numpy": numpy.__version__, **runtime.report()}}
-    work = WORKS[job.work](job)
+    step, parameters = WORKS[job.work](job)
     mx.nd.waitall()
 
     def squares() -> float:
-        return sum(float(array.norm().asscalar()) ** 2 for p in work.parameters for array in p.list_grad())
-    return {"measure": partial(measure_step, lambda: work.step().asscalar, mx.nd.waitall, squares, job.warmup_steps),
-            "memory": partial(measure_memory, lambda: work.step, mx.nd.waitall)}
+        return sum(float(array.norm().asscalar()) ** 2 for p in parameters for array in p.list_grad())
+    return {"measure": partial(measure_step, lambda: step().asscalar, mx.nd.waitall, squares, job.warmup_steps),
+            "memory": partial(measure_memory, lambda: step, mx.nd.waitall)}

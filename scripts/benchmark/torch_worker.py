@@ -93,16 +93,11 @@ def random_batch(job: Dict[str, Any]) -> torch.Tensor:
     return torch.randn(job["batch_size"], job["seq_len"], job["hidden_size"])
 
 
-def versions() -> Dict[str, str]:
-    """What the report says about this Python."""
-    return {"torch": torch.__version__, "torch_python": platform.python_version()}
-
-
 def build(job: Dict[str, Any]) -> Dict[str, Callable[[], Any]]:
     """What the worker answers to each question."""
     torch.set_num_threads(job["threads"])
     if job["work"] == "versions":
-        return {"versions": versions}
+        return {"versions": lambda: {"torch": torch.__version__, "torch_python": platform.python_version()}}
     stack, step = pipeline(job) if job["work"] == "pipeline" else plain(job)
     wait = dist.barrier if job["work"] == "pipeline" else dict
 

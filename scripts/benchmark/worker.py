@@ -8,7 +8,7 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 _PATIENCE = 30  # seconds that a worker may take to end by itself
 
@@ -26,7 +26,7 @@ class Worker:
                  env: Optional[Dict[str, str]] = None) -> None:
         self.name = name
         self._folder = TemporaryDirectory(prefix="mxmp-benchmark-")
-        self._processes: List[subprocess.Popen] = []
+        self._processes: List[Any] = []  # Popen, whose hints do not know that all of its pipes are there
         try:
             for rank in range(processes):
                 ranked = {**job, "rank": rank, "processes": processes, "folder": self._folder.name}
@@ -43,19 +43,9 @@ class Worker:
         """Put a question to all processes and wait for all their answers."""
         for process in self._processes:
             with suppress(BrokenPipeError):  # it has ended; `_answers` finds out why
-                _pipe(process.stdin).write(question + "\n")
-                _pipe(process.stdin).flush()
+                process.stdin.write(question + "\n")
+                process.stdin.flush()
         return self._answers()
-
-    def close(self) -> None:
-        """Let the processes end; kill those that do not."""
-        for process in self._processes:
-            with suppress(BrokenPipeError):
-                _pipe(process.stdin).close()
-        with suppress(subprocess.TimeoutExpired):
-            for process in self._processes:
-                process.wait(_PATIENCE)
-        self.kill()
 
     def kill(self) -> None:
         """End the processes at once."""
@@ -63,23 +53,30 @@ class Worker:
             process.kill()
         for process in self._processes:
             process.wait()
-            _pipe(process.stdout).close()
+            process.stdout.close()
         self._folder.cleanup()
 
     def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, kind: Any, *exc: Any) -> None:
-        self.close() if kind is None else self.kill()
+        if kind is None:
+            for process in self._processes:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()  # lets it end
+            with suppress(subprocess.TimeoutExpired):
+                for process in self._processes:
+                    process.wait(_PATIENCE)
+        self.kill()
 
     def _answers(self) -> List[Dict[str, Any]]:
         """One answer of each process; whoever ends instead is reported before those that ended because of it."""
         answers: Dict[int, Dict[str, Any]] = {}
-        waiting = {_pipe(process.stdout).fileno(): rank for rank, process in enumerate(self._processes)}
+        waiting: Dict[Any, int] = {process.stdout: rank for rank, process in enumerate(self._processes)}
         while waiting:
-            for number in wait(list(waiting)):
-                rank = waiting.pop(number)  # type: ignore[arg-type]
-                line = _pipe(self._processes[rank].stdout).readline()
+            for stream in wait(list(waiting)):
+                rank = waiting.pop(stream)
+                line = self._processes[rank].stdout.readline()
                 if not line:
                     raise RuntimeError(self._failure(rank))
                 answers[rank] = json.loads(line)
@@ -100,8 +97,3 @@ class Worker:
 def _path() -> str:
     """Where Python looks for modules: first in the folder that has this package, which nobody installs."""
     return os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-
-
-def _pipe(stream: Any) -> IO[str]:
-    """A pipe that `Popen` was asked for, which its type hints do not know is there."""
-    return stream
