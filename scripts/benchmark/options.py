@@ -1,4 +1,4 @@
-"""The flags of each command as a dataclass, checked before a framework is loaded."""
+"""The flags of each command as a dataclass, checked before a framework is loaded; its docstring is for ``--help``."""
 from __future__ import annotations
 
 import json
@@ -8,16 +8,11 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from mxmp.command import check_at_least, flag
 
-from .variants import VARIANTS, Workload, select
+from .variants import MEMORY, VARIANTS, Workload
 
 _NUM_LAYERS, _HIDDEN_SIZE, _SEQ_LEN = "LSTM layers", "width of input, state and output", "time steps"
 _WARMUP_STEPS, _BATCH_SIZE = "untimed steps or rounds first", "rows of a batch"
 _VOCAB_SIZE, _NUM_MICROBATCHES = "tokens", "parts that a batch is cut into"
-
-
-def names(text: str) -> Tuple[str, ...]:
-    """Names separated by commas."""
-    return tuple(text.split(","))
 
 
 def numbers(text: str) -> Tuple[int, ...]:
@@ -53,7 +48,8 @@ class Options:
 
 @dataclass(frozen=True)
 class PipelineOptions(Options):
-    """Of ``pipeline``: batches and how they are cut, and which variants of the step are measured."""
+    """Time forward and backward passes of a stack of LSTM layers, each variant in a process of its own, all of them in
+    rounds, one at a time."""
 
     warmup_steps: int = flag(7, _WARMUP_STEPS)
     num_layers: int = flag(4, _NUM_LAYERS)
@@ -63,7 +59,7 @@ class PipelineOptions(Options):
     matmul_size: int = flag(2048, "width of the square matrices whose products measure the machine's peak")
     variants: Optional[Tuple[str, ...]] = flag(
         None, f"what to measure, by default all of {', '.join(VARIANTS)}; and 'memory', the activations' peak memory "
-              "for 4 and for 16 micro-batches of 32 rows", type=names)
+              "for 4 and for 16 micro-batches of 32 rows", type=lambda text: tuple(text.split(",")))
     torch_python: Optional[str] = flag(
         None, "Python that has PyTorch, for the torch variants (default: this one)", type=str, metavar="PATH")
 
@@ -73,12 +69,15 @@ class PipelineOptions(Options):
             raise ValueError(f"--batch_sizes must be at least 1, got {self.batch_sizes}")
         for batch_size in self.batch_sizes:
             self.workload(batch_size, self.num_microbatches)
-        select(self.variants)
+        unknown = [name for name in self.variants or () if name not in (*VARIANTS, MEMORY)]
+        if unknown:
+            raise ValueError(f"--variants names {', '.join(map(repr, unknown))}; choose from "
+                             f"{', '.join([*VARIANTS, MEMORY])}")
 
     @property
     def selected(self) -> List[str]:
-        """The names of what is measured, in the table's order."""
-        return select(self.variants)
+        """The names asked for, each once, in the table's order, `MEMORY` last; by default all but that."""
+        return list(VARIANTS) if self.variants is None else [n for n in (*VARIANTS, MEMORY) if n in self.variants]
 
     def workload(self, batch_size: int, num_microbatches: int) -> Workload:
         """The step for a batch of ``batch_size`` rows, cut into ``num_microbatches``."""
@@ -88,7 +87,8 @@ class PipelineOptions(Options):
 
 @dataclass(frozen=True)
 class SimulatorOptions(Options):
-    """Of ``simulator``: the stack that its configurations run."""
+    """Measure a stack of four LSTM layers in many configurations, in turns, with a profile of its layers in each round,
+    and simulate each configuration with that profile."""
 
     num_layers: int = flag(4, _NUM_LAYERS)
     batch_size: int = flag(128, _BATCH_SIZE)
@@ -96,7 +96,7 @@ class SimulatorOptions(Options):
 
 @dataclass(frozen=True)
 class PlansOptions(Options):
-    """Of ``plans``: the layers, and how their pipelines run."""
+    """Measure three plans for LSTM layers between an embedding and a projection, in turns."""
 
     hidden_size: int = flag(256, _HIDDEN_SIZE)
     seq_len: int = flag(32, _SEQ_LEN)
@@ -110,7 +110,8 @@ class PlansOptions(Options):
 
 @dataclass(frozen=True)
 class SoftmaxOptions(Options):
-    """Of ``softmax``: the size of the projection."""
+    """Time projection, loss and gradients on one context and split over up to all of them, in turns; and find, in
+    processes of their own, what memory one context's part takes."""
 
     seq_len: int = flag(32, _SEQ_LEN)
     warmup_steps: int = flag(5, _WARMUP_STEPS)

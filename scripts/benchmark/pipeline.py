@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
 from typing import Any, Dict, List
 
 from tqdm import tqdm
@@ -60,16 +61,11 @@ def measure_memory(launcher: Launcher, options: PipelineOptions) -> List[Dict[st
     It is the most resident memory that three steps took beyond what was resident before them (parameters, gradients,
     the batch, MXNet itself), without the pieces that the batch is cut into, which are as large as the batch.
     """
-    rows = []
-    with tqdm(total=2 * len(COUNTS), desc="memory", file=sys.stderr, disable=None, leave=False) as bar:
-        for schedule in ("1f1b", "fill_drain"):
-            activation_bytes = {}
-            for count in COUNTS:
-                workload = options.workload(ROWS * count, count)
-                with launcher.start(VARIANTS[schedule], workload) as worker:
-                    answer = worker.ask("memory")[0]
-                activation_bytes[str(count)] = answer["peak"] - answer["before"] - workload.batch_bytes
-                bar.update()
-            rows.append({"schedule": schedule, "rows": ROWS, "activation_bytes": activation_bytes,
-                         "ratio": activation_bytes[str(COUNTS[-1])] / activation_bytes[str(COUNTS[0])]})
-    return rows
+    peaks: Dict[str, Dict[str, int]] = {"1f1b": {}, "fill_drain": {}}
+    for schedule, count in tqdm(list(product(peaks, COUNTS)), "memory", leave=False, disable=None):
+        workload = options.workload(ROWS * count, count)
+        with launcher.start(VARIANTS[schedule], workload) as worker:
+            answer = worker.ask("memory")[0]
+        peaks[schedule][str(count)] = answer["peak"] - answer["before"] - workload.batch_bytes
+    return [{"schedule": schedule, "rows": ROWS, "activation_bytes": peak,
+             "ratio": peak[str(COUNTS[-1])] / peak[str(COUNTS[0])]} for schedule, peak in peaks.items()]

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from functools import partial
-from statistics import median
 from typing import Any, Dict, List
 
 import mxnet as mx
@@ -13,9 +12,9 @@ from mxmp.pipeline import Pipeline
 from mxmp.planning import Plan, profile, tune
 
 from .options import PlansOptions
-from .rounds import time_steps
+from .rounds import compare_steps
 from .steps import even_plan
-from .table import markdown
+from .table import cell, markdown
 
 
 def compare(options: PlansOptions) -> List[Dict[str, Any]]:
@@ -42,12 +41,8 @@ def compare(options: PlansOptions) -> List[Dict[str, Any]]:
     if options.picture:
         for name, plan in plans.items():
             plan.save(f"{options.picture}{name}.png", profiled.costs(microbatches))
-    measured = list(time_steps([partial(pipe.forward_backward, tokens, labels) for pipe in pipes], mx.nd.waitall,
-                               options))
-    even = list(plans).index("even")
-    return [{"name": name, "plan": str(plan), "seconds": median(times[i] for times in measured),
-             "ratio": median(times[i] / times[even] for times in measured)}
-            for i, (name, plan) in enumerate(plans.items())]
+    steps = {name: partial(pipe.forward_backward, tokens, labels) for name, pipe in zip(plans, pipes)}
+    return [{**row, "plan": str(plans[row["name"]])} for row in compare_steps(steps, mx.nd.waitall, options, "even")]
 
 
 def language_stack(options: PlansOptions) -> nn.Chain:
@@ -68,6 +63,5 @@ def simple_plans(num_layers: int, contexts: List[mx.Context]) -> Dict[str, Plan]
 
 def table(rows: List[Dict[str, Any]]) -> str:
     """The comparison as a table in Markdown."""
-    return markdown({"plan": lambda row: row["name"], "layers per context": lambda row: row["plan"],
-                     "ms a step": lambda row: f"{1e3 * row['seconds']:,.0f}",
-                     "time / even": lambda row: f"{row['ratio']:.3f}"}, rows)
+    return markdown({"plan": cell("name"), "layers per context": cell("plan"),
+                     "ms a step": cell("seconds", ",.0f", 1e3), "time / even": cell("ratio", ".3f")}, rows)

@@ -2,49 +2,31 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Dict, NamedTuple, Tuple, Type
+from typing import Any, Dict, Tuple, Type
 
 from mxmp import runtime
 from mxmp.command import add_flags
 
 from .options import Options, PipelineOptions, PlansOptions, SimulatorOptions, SoftmaxOptions
 
-
-class Command(NamedTuple):
-    """A command's flags, and what ``--help`` says of it: in a line, and on its own page."""
-
-    options: Type[Options]
-    help: str
-    description: str
-
-
-COMMANDS = {
-    "pipeline": Command(
-        PipelineOptions, "step time and memory of a stack of LSTM layers: plain, as a pipeline, and in PyTorch",
-        "Time forward and backward passes of a stack of LSTM layers, each variant in a process of its own, all of them "
-        "in rounds, one at a time."),
-    "simulator": Command(
-        SimulatorOptions, "step times that the simulator predicts from a profile, beside measured ones",
-        "Measure a stack of four LSTM layers in many configurations, in turns, with a profile of its layers in each "
-        "round, and simulate each configuration with that profile."),
-    "plans": Command(
-        PlansOptions, "neighbouring layers apart, evenly many on each context, or as the planner wants them",
-        "Measure three plans for LSTM layers between an embedding and a projection, in turns."),
-    "softmax": Command(
-        SoftmaxOptions, "a softmax over a large vocabulary, undivided and split over contexts",
-        "Time projection, loss and gradients on one context and split over up to all of them, in turns; and find, in "
-        "processes of their own, what memory one context's part takes.")}
+COMMANDS: Dict[str, Tuple[Type[Options], str]] = {
+    "pipeline": (PipelineOptions,
+                 "step time and memory of a stack of LSTM layers: plain, as a pipeline, and in PyTorch"),
+    "simulator": (SimulatorOptions, "step times that the simulator predicts from a profile, beside measured ones"),
+    "plans": (PlansOptions, "neighbouring layers apart, evenly many on each context, or as the planner wants them"),
+    "softmax": (SoftmaxOptions, "a softmax over a large vocabulary, undivided and split over contexts")}
+"""Each command's options, whose docstring is its description, and what it measures in a line."""
 
 
 def parse_flags() -> Tuple[str, Options]:
     """The command's name and its options."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
-        add_flags(commands.add_parser(name, help=command.help, description=command.description), command.options)
+    for name, (kind, summary) in COMMANDS.items():
+        add_flags(commands.add_parser(name, help=summary, description=kind.__doc__), kind)
     flags = vars(parser.parse_args())
     name = flags.pop("command")
-    return name, COMMANDS[name].options(**flags)
+    return name, COMMANDS[name][0](**flags)
 
 
 def main() -> None:

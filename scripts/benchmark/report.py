@@ -2,29 +2,24 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from mxmp.schedule import ideal_speedup
 
 from .launcher import MATMUL_REPEATS, Launcher
 from .rounds import Samples
-from .table import Columns, markdown
+from .table import Columns, cell, markdown
 from .variants import MATMUL, MATMUL_ALL, Variant, Workload
 
-_MIB = 2 ** 20
+_MIB = 1 / 2 ** 20
 _COLUMNS: Columns = {
     "variant": lambda row: f"`{row['variant']}`",
     "contexts x threads": lambda row: f"{row['contexts']} x {row['threads']}",
-    "median s": lambda row: f"{row['median']:.3f}",
-    "min": lambda row: f"{row['min']:.3f}",
-    "max": lambda row: f"{row['max']:.3f}",
-    "time / plain": lambda row: _number(row["to_plain"], ".3f"),
-    "speed-up": lambda row: _number(row["speedup"], ".3f"),
+    "median s": cell("median", ".3f"), "min": cell("min", ".3f"), "max": cell("max", ".3f"),
+    "time / plain": cell("to_plain", ".3f"), "speed-up": cell("speedup", ".3f"),
     "over": lambda row: f"`{row['reference']}`" if row["speedup"] else "-",
-    "ideal": lambda row: _number(row["ideal"], ".3f"),
-    "of ideal": lambda row: _number(row["of_ideal"], ".1%"),
-    "of peak": lambda row: _number(row["of_peak"], ".1%"),
-    "peak MiB": lambda row: f"{row['peak_bytes'] / _MIB:,.0f}"}
+    "ideal": cell("ideal", ".3f"), "of ideal": cell("of_ideal", ".1%"), "of peak": cell("of_peak", ".1%"),
+    "peak MiB": cell("peak_bytes", ",.0f", _MIB)}
 
 
 def summarize(launcher: Launcher, workload: Workload, samples: Samples, matmul_size: int) -> Dict[str, Any]:
@@ -83,14 +78,7 @@ def step_table(report: Dict[str, Any], num_contexts: int) -> str:
 
 def memory_table(rows: Sequence[Dict[str, Any]]) -> str:
     """The table of activation memory by schedule and number of micro-batches."""
-    def mebibytes(count: int) -> Callable[[Dict[str, Any]], str]:
-        return lambda row: f"{row['activation_bytes'][str(count)] / _MIB:,.1f}"
-
-    counts = sorted(map(int, rows[0]["activation_bytes"]))
+    counts = sorted(rows[0]["activation_bytes"], key=int)
     return markdown({"schedule": lambda row: f"`{row['schedule']}`",
-                     **{f"{count} micro-batches, MiB": mebibytes(count) for count in counts},
-                     "ratio": lambda row: f"{row['ratio']:.2f}"}, rows)
-
-
-def _number(value: Any, form: str) -> str:
-    return "-" if value is None else format(value, form)
+                     **{f"{count} micro-batches, MiB": cell(count, ",.1f", _MIB) for count in counts},
+                     "ratio": cell("ratio", ".2f")}, [{**row, **row["activation_bytes"]} for row in rows])

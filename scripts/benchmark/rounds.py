@@ -4,7 +4,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, Iterator, List, Sequence
+from statistics import median
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -50,6 +51,14 @@ def time_steps(steps: Sequence[Callable[[], Any]], wait: Callable[[], Any], opti
         seconds = [_seconds(step, wait) for step in steps]
         if number >= options.warmup_steps:
             yield seconds
+
+
+def compare_steps(steps: Mapping[str, Callable[[], Any]], wait: Callable[[], Any], options: Options,
+                  reference: str) -> List[Dict[str, Any]]:
+    """Each step's name and median seconds, and the median of its rounds' ratios to the ``reference``."""
+    rounds = [dict(zip(steps, seconds)) for seconds in time_steps(list(steps.values()), wait, options)]
+    return [{"name": name, "seconds": median(seconds[name] for seconds in rounds),
+             "ratio": median(seconds[name] / seconds[reference] for seconds in rounds)} for name in steps]
 
 
 def _seconds(step: Callable[[], Any], wait: Callable[[], Any]) -> float:

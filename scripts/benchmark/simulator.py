@@ -16,7 +16,7 @@ from mxmp.schedule import SCHEDULES
 from .options import SimulatorOptions
 from .rounds import time_steps
 from .steps import HalfSquare, random_batch, stack
-from .table import markdown
+from .table import cell, markdown
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,7 @@ def predicted(pipe: Pipeline, profiled: Profile) -> float:
 def table(rows: List[Dict[str, Any]]) -> str:
     """The comparison as a table in Markdown."""
     return markdown({
-        "plan": lambda row: ",".join(map(str, row["counts"])),
-        "schedule": lambda row: row["schedule"],
-        "micro-batches": lambda row: str(row["num_microbatches"]),
-        "chunks": lambda row: str(row["num_chunks"]),
-        "measured ms": lambda row: f"{1e3 * row['measured']:,.0f}",
-        "predicted ms": lambda row: f"{1e3 * row['predicted']:,.0f}",
-        "predicted / measured": lambda row: f"{row['ratio']:.3f}"}, rows)
+        "plan": lambda row: ",".join(map(str, row["counts"])), "schedule": cell("schedule"),
+        "micro-batches": cell("num_microbatches"), "chunks": cell("num_chunks"),
+        "measured ms": cell("measured", ",.0f", 1e3), "predicted ms": cell("predicted", ",.0f", 1e3),
+        "predicted / measured": cell("ratio", ".3f")}, rows)

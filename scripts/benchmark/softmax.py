@@ -17,10 +17,10 @@ from mxmp.pipeline.cut import sizes
 
 from .launcher import MXNET
 from .options import SoftmaxOptions
-from .rounds import time_steps
+from .rounds import compare_steps
 from .serving import measure_memory
 from .steps import random_batch
-from .table import markdown
+from .table import cell, markdown
 from .worker import Worker
 
 
@@ -31,17 +31,15 @@ def compare(options: SoftmaxOptions) -> List[Dict[str, Any]]:
     that one context holds: parameters, gradients and what a step takes at most.
     """
     contexts, (hidden, label) = parse_contexts(options.contexts), batch(options)
-    losses: List[Block] = [Whole(options), *(
-        nn.ShardedSoftmaxLoss(options.vocab_size, contexts[:i + 1], options.hidden_size)
-        for i in range(len(contexts)))]
-    for loss in losses:
+    losses: Dict[str, Block] = {"undivided": Whole(options)}
+    for count in range(1, len(contexts) + 1):
+        losses[f"split over {count}"] = nn.ShardedSoftmaxLoss(options.vocab_size, contexts[:count], options.hidden_size)
+    for loss in losses.values():
         loss.initialize(ctx=contexts[0])
         loss.hybridize()
-    measured = list(time_steps([partial(step, loss, hidden.copy(), label.copy()) for loss in losses], mx.nd.waitall,
-                               options))
-    return [{"name": "undivided" if i == 0 else f"split over {i}", "seconds": median(times[i] for times in measured),
-             "ratio": median(times[i] / times[0] for times in measured), "bytes": bytes_held(options, i)}
-            for i in range(len(losses))]
+    steps = {name: partial(step, loss, hidden.copy(), label.copy()) for name, loss in losses.items()}
+    rows = compare_steps(steps, mx.nd.waitall, options, "undivided")
+    return [{**row, "bytes": bytes_held(options, i)} for i, row in enumerate(rows)]
 
 
 class Whole(mx.gluon.HybridBlock):
@@ -106,8 +104,6 @@ def answers(job: Any) -> Dict[str, Callable[[], Any]]:
 def table(rows: List[Dict[str, Any]]) -> str:
     """The comparison as a table in Markdown."""
     return markdown({
-        "softmax": lambda row: row["name"],
-        "ms a step": lambda row: f"{1e3 * row['seconds']:,.0f}",
-        "time / undivided": lambda row: f"{row['ratio']:.3f}",
-        "MiB on one context": lambda row: f"{row['bytes'] / 2 ** 20:,.0f}",
+        "softmax": cell("name"), "ms a step": cell("seconds", ",.0f", 1e3), "time / undivided": cell("ratio", ".3f"),
+        "MiB on one context": cell("bytes", ",.0f", 1 / 2 ** 20),
         "memory / undivided": lambda row: f"{row['bytes'] / rows[0]['bytes']:.3f}"}, rows)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Optional, Sequence
+from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,3 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("torch_1f1b", "pipeline", "all", "torch_1_microbatches", "1f1b", microbatches=True),
 ]}
 """All variants of the step by name, in the table's order."""
-
-
-def select(names: Optional[Sequence[str]]) -> List[str]:
-    """The names asked for, each once, in the table's order, `MEMORY` last; by default all but that."""
-    if names is None:
-        return list(VARIANTS)
-    unknown = [name for name in names if name not in VARIANTS and name != MEMORY]
-    if unknown:
-        raise ValueError(f"--variants names {', '.join(map(repr, unknown))}; choose from "
-                         f"{', '.join([*VARIANTS, MEMORY])}")
-    return [name for name in [*VARIANTS, MEMORY] if name in names]
