@@ -24,9 +24,9 @@ def prefetch(make: Callable[[Item], Made], items: Iterable[Item], depth: int = 4
     depth : int, default 4
         How many are made ahead at most.
 
-    Returns
-    -------
-    iterator
+    Yields
+    ------
+    object
         ``make(item)`` for every item.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="mxmp-prefetch") as thread:

@@ -33,8 +33,8 @@ def load_tatoeba(data_dir: PathLike) -> Text:
     ValueError
         If there is no such file, it is damaged, or a line has no tab.
 
-    Source
-    ------
+    Notes
+    -----
     ``deu-eng.zip`` of https://www.manythings.org/anki/, drawn from https://tatoeba.org.
     """
     lines = _read(Path(data_dir))

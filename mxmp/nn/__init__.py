@@ -4,21 +4,17 @@ In the shapes of inputs and outputs N is the number of sequences, T and S are nu
 and V is a vocabulary's size. *float* is the type of the block's parameters: float32, unless ``dtype`` or ``cast``
 says otherwise. As all Gluon's blocks, they take ``prefix`` and ``params``, too.
 """
-from .attention import MaskedAttention
-from .bidirectional import BidirectionalLSTM
+from .attention import AttentionalOutput, MaskedAttention
+from .base import StatefulBlock
 from .chain import Chain
-from .context_lstm import ContextLSTM
-from .embedding import SequenceEmbedding
+from .compound import BidirectionalLSTM, ContextLSTM, Residual
+from .embedding import Projection, SequenceEmbedding
 from .loss import LabelSmoothedLoss
 from .lstm import LSTMLayer
-from .output import AttentionalOutput, Projection
 from .recurrent_layer import RecurrentLayer
-from .residual import Residual
-from .select import Select
-from .sharded import ShardedSoftmaxLoss
+from .sharded_softmax import ShardedSoftmaxLoss
 from .stacked import StackedLSTM
-from .stateful import StatefulBlock
-from .time_first import TimeFirst
+from .wiring import Select, TimeFirst
 
 __all__ = ["AttentionalOutput", "BidirectionalLSTM", "Chain", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
            "MaskedAttention", "Projection", "RecurrentLayer", "Residual", "Select", "SequenceEmbedding",

@@ -1,11 +1,12 @@
-"""Attention of all target steps at once over a padded source."""
+"""Attention of all target steps at once over a padded source, and the layer that joins its context to the decoder."""
 from __future__ import annotations
 
 from typing import Any
 
 import mxnet as mx
 
-from .moving import MovingBlock
+from .base import MovingBlock
+from .operators import side_by_side
 
 
 class MaskedAttention(MovingBlock):
@@ -45,6 +46,43 @@ class MaskedAttention(MovingBlock):
         query = F.transpose(self.query(query), axes=(1, 0, 2))  # (N, T, D)
         memory = F.transpose(memory, axes=(1, 0, 2))  # (N, S, D)
         scores = F.batch_dot(memory, query, transpose_b=True)  # (N, S, T)
+        # exp of it is exactly 0 beside any score; float16 holds it, and a row of nothing else stays finite, as it would
+        # not with minus infinity
         scores = F.SequenceMask(scores, valid_length, use_sequence_length=True, axis=1, value=-1e4)
         weights = F.softmax(scores, axis=1)
         return F.transpose(F.batch_dot(weights, memory, transpose_a=True), axes=(1, 0, 2))  # (T, N, D)
+
+
+class AttentionalOutput(MovingBlock):
+    """A tanh layer over ``[top, context]`` (Luong et al. 2015, equation 5), back to the embedding's width.
+
+    Parameters
+    ----------
+    units : int
+        Width E of the result.
+    dropout : float, default 0
+        Share of the result that is dropped in training, one mask per sequence.
+    in_units : int, default 0
+        Width of top and context together; 0 takes it from the first input seen.
+
+    Inputs
+    ------
+    - **top**: (T, N, C) float.
+    - **context**: (T, N, C) float.
+
+    Outputs
+    -------
+    - **out**: (T, N, E) float.
+    """
+
+    def __init__(self, units: int, dropout: float = 0.0, in_units: int = 0, prefix: Any = None,
+                 params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        with self.name_scope():
+            self.dense = mx.gluon.nn.Dense(units, activation="tanh", flatten=False, in_units=in_units,
+                                           weight_initializer=mx.init.Xavier())
+            self.dropout = mx.gluon.nn.Dropout(dropout, axes=(0,)) if dropout else None
+
+    def hybrid_forward(self, F: Any, top: Any, context: Any) -> Any:
+        out = self.dense(side_by_side(F, top, context))  # (T, N, 2C) -> (T, N, E)
+        return out if self.dropout is None else self.dropout(out)

@@ -1,11 +1,11 @@
-"""Token numbers to vectors, time first."""
+"""Token numbers to vectors, time first, and vectors to scores over the vocabulary."""
 from __future__ import annotations
 
 from typing import Any, Optional
 
 import mxnet as mx
 
-from .moving import MovingBlock
+from .base import MovingBlock
 
 
 class SequenceEmbedding(MovingBlock):
@@ -49,3 +49,37 @@ class SequenceEmbedding(MovingBlock):
     def hybrid_forward(self, F: Any, tokens: Any) -> Any:
         out = self.table(F.transpose(tokens)) * self._scale  # (N, T) -> (T, N, E)
         return out if self.dropout is None else self.dropout(out)
+
+
+class Projection(MovingBlock):
+    """Scores over the vocabulary, with a table of its own or an embedding's.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Number of tokens V.
+    in_units : int
+        Width E of the input.
+    shared : SequenceEmbedding or None
+        The embedding whose table is the weight (Press and Wolf 2017, "Using the Output Embedding to Improve
+        Language Models").
+
+    Inputs
+    ------
+    - **data**: (T, N, E) float.
+
+    Outputs
+    -------
+    - **logits**: (T, N, V) float, not normalised.
+    """
+
+    def __init__(self, vocab_size: int, in_units: int, shared: Optional[SequenceEmbedding] = None,
+                 prefix: Any = None, params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        with self.name_scope():
+            self.dense = mx.gluon.nn.Dense(vocab_size, flatten=False, in_units=in_units,
+                                           weight_initializer=None if shared else mx.init.Xavier(),
+                                           params=shared.table.params if shared else None)
+
+    def hybrid_forward(self, F: Any, data: Any) -> Any:
+        return self.dense(data)

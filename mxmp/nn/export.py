@@ -11,20 +11,8 @@ def write_export(block: Block, outputs: Sequence[Any], path: str, epoch: int, re
     """Write ``PATH-symbol.json`` and ``PATH-EPOCH.params``, four digits in EPOCH, as ``HybridBlock.export`` does.
 
     Gluon takes the graph from a CachedOp, which cannot span two contexts. A graph names no contexts, so that what was
-    spread over several devices goes to files all the same, and runs on one wherever it is loaded.
-
-    Parameters
-    ----------
-    block : Block
-        Whose parameters are written.
-    outputs : sequence of Symbol
-        What the block returned for variables.
-    path : str
-        Beginning of both files' names.
-    epoch : int
-        Number in the parameters' file name.
-    remove_amp_cast : bool
-        Whether casts that automatic mixed precision put in are left out.
+    spread over several devices goes to files all the same, and runs on one wherever it is loaded. ``outputs`` is what
+    the block returned for variables.
     """
     graph = mx.sym.Group(list(outputs)) if len(outputs) > 1 else outputs[0]
     graph.save(f"{path}-symbol.json", remove_amp_cast=remove_amp_cast)

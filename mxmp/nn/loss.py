@@ -5,8 +5,8 @@ from typing import Any
 
 import mxnet as mx
 
-from .moving import MovingBlock
-from .total import total
+from .base import MovingBlock
+from .operators import total
 
 
 class LabelSmoothedLoss(MovingBlock):

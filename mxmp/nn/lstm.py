@@ -6,7 +6,7 @@ from typing import Any, Callable, List
 
 import mxnet as mx
 
-from .stateful import StatefulBlock
+from .base import StatefulBlock
 
 # MXNet's own CPU kernel, which runs where oneDNN's does not, computes nonsense for grad_req='add': from it the gradient
 # must go to another array first, and be added from there.
@@ -70,6 +70,11 @@ class LSTMLayer(StatefulBlock):
             self.parameters = self.params.get(
                 "parameters", shape=(self._flat_size(input_size),), dtype=dtype, allow_deferred_init=True,
                 init=mx.init.FusedRNN(weights, num_hidden=hidden_size, num_layers=1, mode="lstm", forget_bias=0.0))
+
+    @property
+    def hidden_size(self) -> int:
+        """Width H of the state and of the output; int."""
+        return self._hidden_size
 
     def _flat_size(self, input_size: int) -> int:
         """Length of the flat array; 0, Gluon's sign for unknown, when the input's width is not known."""

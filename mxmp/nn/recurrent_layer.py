@@ -7,7 +7,7 @@ import mxnet as mx
 from mxnet.gluon import Parameter
 from mxnet.util import is_np_array
 
-from .stateful import StatefulBlock
+from .base import StatefulBlock
 
 _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
@@ -56,6 +56,26 @@ class RecurrentLayer(StatefulBlock):
             shape = (rows,) if "bias" in name else (rows, hidden_size if "h2h" in name else 0)
             setattr(self, name, self._parameter(name, shape))
 
+    @property
+    def hidden_size(self) -> int:
+        """Width H of each direction; int."""
+        return self._hidden_size
+
+    @property
+    def mode(self) -> str:
+        """'lstm', 'gru', 'rnn_relu' or 'rnn_tanh'; str."""
+        return self._mode
+
+    @property
+    def num_directions(self) -> int:
+        """1, or 2 of a bidirectional layer; int."""
+        return self._dir
+
+    @property
+    def residual(self) -> bool:
+        """Whether the input is added to the output; bool."""
+        return self._residual
+
     def _parameter(self, name: str, shape: Tuple[int, ...]) -> Parameter:
         if self.params.prefix + name in (self.params._shared or ()):
             return self.params.get(name)
@@ -80,7 +100,7 @@ class RecurrentLayer(StatefulBlock):
                 parameter.shape = (parameter.shape[0], data.shape[2])
 
     def hybrid_forward(self, F: Any, data: Any, states: Any, **arrays: Any) -> Any:
-        given = data
+        before = data
         if self.dropout is not None:
             data = self.dropout(data)
         concat, rnn = ((F.np._internal.rnn_param_concat, F.npx.rnn) if is_np_array() else
@@ -88,7 +108,7 @@ class RecurrentLayer(StatefulBlock):
         flat = concat(*[arrays[name].reshape(-1) for name in self._names], dim=0)
         out, *states = rnn(data, flat, *states, state_size=self._hidden_size, num_layers=1, mode=self._mode,
                            bidirectional=self._dir == 2, state_outputs=True)  # (T, N, D H), (D, N, H)...
-        return (given + out if self._residual else out), states
+        return (before + out if self._residual else out), states
 
     def __repr__(self) -> str:
         weight = getattr(self, self._names[0])

@@ -6,8 +6,8 @@ from typing import Any, Dict, Tuple
 import mxnet as mx
 from mxnet.gluon import HybridBlock
 
-from .cut_parameter import DrawnRows, RowsParameter
-from .total import total
+from .operators import total
+from .parameters import DrawnRows, RowsParameter
 
 
 class SoftmaxShard(HybridBlock):
@@ -18,36 +18,12 @@ class SoftmaxShard(HybridBlock):
     four that wait behind a shard's product, the next shard's would wait, too. So nothing here but products takes one,
     forward or backward; differences and masks are left to the caller.
 
-    Parameters
-    ----------
-    tokens : range
-        The numbers of its tokens, V' of them.
-    vocab_size : int
-        Number of all tokens.
-    context : mx.Context
-        Where it works, and its parameters live.
-    in_units : int
-        Width E of the input; 0 takes it from the first one seen.
-    add_up : bool
-        Whether the sum of the logits is needed, as for label smoothing.
-    weight_initializer : Initializer or None
-        For the whole projection; None is Xavier.
-    drawn : dict
-        Shared by all shards of a projection, see `DrawnRows`.
-    dtype : str
-        Of input and parameters.
-
-    Inputs
-    ------
-    - **data**: (T, N, E) ``dtype``, or with the first two axes exchanged.
-    - **label**: (T, N) or (N, T) int32, token numbers counted from its own first one; others' are out of range.
-
-    Outputs
-    -------
-    - **logit**: ``dtype``, of the label's shape: the label's logit, or some token's where another shard has the label.
-    - **log_prob**: likewise, the logarithm of that token's probability among this shard's; the difference of the two
-      is the logarithm of the sum of exponentials.
-    - **total**: likewise, the sum of its logits, if that was asked for.
+    ``tokens`` are the numbers of its own V' tokens of ``vocab_size``; ``add_up`` asks for the sum of the logits, as for
+    label smoothing; ``weight_initializer`` (None is Xavier) and ``drawn`` are those of the whole projection
+    (`DrawnRows`). Its inputs are data (T, N, E), or with the first two axes exchanged, and labels (T, N) or (N, T)
+    int32, counted from its own first token; others' are out of range. Its outputs have the labels' shape: the label's
+    logit, or some token's where another shard has the label; the logarithm of that token's probability among this
+    shard's (the difference of the two is the logarithm of the sum of exponentials); and the sum of its logits.
     """
 
     def __init__(self, tokens: range, vocab_size: int, context: mx.Context, in_units: int, add_up: bool,
@@ -74,7 +50,7 @@ class SoftmaxShard(HybridBlock):
     @property
     def context(self) -> mx.Context:
         """Where its parameters are."""
-        return self.weight.place or self.weight.list_ctx()[0]
+        return self.weight.context or self.weight.list_ctx()[0]
 
     def hybrid_forward(self, F: Any, data: Any, label: Any, weight: Any, bias: Any) -> Any:
         logits = self._logits(F, data, weight, bias)  # (T, N, V')
@@ -86,24 +62,8 @@ class SoftmaxShard(HybridBlock):
         return F.FullyConnected(data, weight, bias, num_hidden=len(self._tokens), flatten=False)
 
     def top_k(self, data: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]:
-        """The largest logits, and what makes them log probabilities.
-
-        Parameters
-        ----------
-        data : NDArray
-            (..., E) ``dtype``, on its context.
-        k : int
-            How many; a shard with fewer tokens gives all of them.
-
-        Returns
-        -------
-        log_sum : NDArray
-            (...), log of the sum of the exponentials of all its logits.
-        values : NDArray
-            (..., min(k, V')), the largest first.
-        tokens : NDArray
-            (..., min(k, V')) int32, their numbers in the whole vocabulary.
-        """
+        """Of ``data`` (..., E) the log of the sum of the exponentials of all its logits, (...), and its k largest
+        logits, the largest first, with their numbers in the whole vocabulary, (..., min(k, V')) each."""
         logits = self._logits(mx.nd, data, self.weight.data(), self.bias.data())  # (..., V')
         values, tokens = mx.nd.topk(logits, k=min(k, len(self._tokens)), ret_typ="both", dtype="int32")
         first = logits.slice_axis(axis=-1, begin=0, end=1)

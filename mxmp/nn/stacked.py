@@ -6,13 +6,13 @@ from typing import Any, List, Optional, Sequence, Tuple
 import mxnet as mx
 from mxnet.gluon.rnn.rnn_layer import _RNNLayer
 
+from .base import check_sequence
 from .chain import Chain
 from .export import variable, write_export
-from .placed import PlacedParameter
+from .operators import join_rows, take_rows
+from .parameters import PinnedParameter
 from .recurrent_layer import RecurrentLayer, check_mode
-from .rows import join_rows, take_rows
-from .stateful import check_sequence
-from .time_first import TimeFirst
+from .wiring import TimeFirst
 
 
 class StackedLSTM(_RNNLayer):
@@ -84,8 +84,8 @@ class StackedLSTM(_RNNLayer):
                  h2h_bias_initializer: Any = "zeros", dtype: str = "float32", mode: str = "lstm", prefix: Any = None,
                  params: Any = None) -> None:
         _check(hidden_size, num_layers, contexts, layout, dropout, residual_from, mode)
-        places = list(contexts or [None])
-        self._places = [places[i * len(places) // num_layers] for i in range(num_layers)]
+        of_all = list(contexts or [None])
+        self._contexts = [of_all[i * len(of_all) // num_layers] for i in range(num_layers)]
         super().__init__(hidden_size, num_layers, layout, dropout, bidirectional, input_size, i2h_weight_initializer,
                          h2h_weight_initializer, i2h_bias_initializer, h2h_bias_initializer, mode, None, None, None,
                          None, False, dtype, prefix=prefix, params=params)
@@ -94,9 +94,9 @@ class StackedLSTM(_RNNLayer):
             dtype, prefix=f"{self.prefix}{i}_", params=self.params) for i in range(num_layers)])
 
     def _register_param(self, name: str, shape: Any, init: Any, dtype: str) -> Any:
-        full, place = self.params.prefix + name, self._places[int(name[1:name.index("_")])]
+        full, context = self.params.prefix + name, self._contexts[int(name[1:name.index("_")])]
         if full not in (self.params._shared or ()):
-            self.params.update({full: PlacedParameter(full, place, shape=shape, init=init, dtype=dtype,
+            self.params.update({full: PinnedParameter(full, context, shape=shape, init=init, dtype=dtype,
                                                       allow_deferred_init=True)})
         return super()._register_param(name, shape, init, dtype)
 
@@ -106,30 +106,35 @@ class StackedLSTM(_RNNLayer):
         return [{"shape": shape, "__layout__": "LNC", "dtype": self._dtype}
                 for _ in range(2 if self._mode == "lstm" else 1)]
 
+    @property
+    def layers(self) -> List[RecurrentLayer]:
+        """Its layers, in order; list of RecurrentLayer."""
+        return self._stack.layers
+
     def as_chain(self) -> Chain:
         """The same layers with the same parameters, for `mxmp.Pipeline`; time first, or batch first as this block."""
         chain = Chain()
-        turns = [TimeFirst()] if self._layout == "NTC" else []
-        chain.add(*turns)
-        for i, layer in enumerate(self._stack.layers):
+        exchanged = [TimeFirst()] if self._layout == "NTC" else []
+        chain.add(*exchanged)
+        for i, layer in enumerate(self.layers):
             chain.add_named(f"layer_{i}", layer)
-        chain.add(*[TimeFirst() for _ in turns])
+        chain.add(*[TimeFirst() for _ in exchanged])
         return chain
 
     def hybridize(self, active: bool = True, **kwargs: Any) -> None:
         """Hybridize each layer by itself, as one graph cannot span two contexts; ``active`` and ``kwargs`` as Gluon."""
-        for layer in self._stack.layers:
+        for layer in self.layers:
             layer.hybridize(active, **kwargs)
 
     def cast(self, dtype: str) -> None:
         """Change the type of parameters and states to ``dtype``."""
         super().cast(dtype)
-        for layer in self._stack.layers:
+        for layer in self.layers:
             layer.cast(dtype)
 
     def infer_shape(self, inputs: Any, *args: Any) -> None:
         """Take the width of ``inputs``, the first that are seen; ``args`` are states, which change nothing."""
-        self._stack.layers[0].infer_shape(inputs)
+        self.layers[0].infer_shape(inputs)
 
     def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = True) -> None:
         """Write the graph and the values to files as Gluon does, on however many contexts the layers live.
@@ -172,20 +177,20 @@ class StackedLSTM(_RNNLayer):
     def _run(self, inputs: Any, states: Optional[List[Any]]) -> Tuple[Any, List[Any]]:
         """The output and, where states are given, all layers' new states in arrays (L D, N, H)."""
         data, news = inputs.swapaxes(0, 1) if self._layout == "NTC" else inputs, []  # (T, N, C)
-        for i, layer in enumerate(self._stack.layers):  # a layer moves what it reads to its own context
+        for i, layer in enumerate(self.layers):  # a layer moves what it reads to its own context
             if states is None:
                 data = layer(data)
                 continue
             data, new = layer(data, [take_rows(state, i * self._dir, (i + 1) * self._dir) for state in states])
             news.append(new)
         out = data.swapaxes(0, 1) if self._layout == "NTC" else data
-        return out, [join_rows(parts) for parts in zip(*news)]
+        return out, [join_rows(layers) for layers in zip(*news)]
 
     def _check_states(self, inputs: Any, states: Any) -> None:
         expected = [info["shape"] for info in self.state_info(inputs.shape[self._layout.find("N")])]
-        given = [state.shape for state in states]
-        if given != expected:
-            raise ValueError(f"Invalid recurrent state shape. Expecting {expected}, got {given}.")
+        shapes = [state.shape for state in states]
+        if shapes != expected:
+            raise ValueError(f"Invalid recurrent state shape. Expecting {expected}, got {shapes}.")
 
 
 class _Stack:

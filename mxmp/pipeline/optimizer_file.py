@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Sequence
 
 import mxnet as mx
 
-from ..nn.cut_parameter import RowsParameter
+from ..nn.parameters import RowsParameter
 from .cut import concat
 
 _UPDATES = "num_update"

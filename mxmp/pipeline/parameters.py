@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Sequence
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
-from ..nn.cut_parameter import Whole
+from ..nn.parameters import Whole
 from .stage import Stage
 
 Contexts = Dict[Parameter, List[mx.Context]]  # several where layers of different stages share a parameter
@@ -31,8 +31,8 @@ def names(stages: Sequence[Stage]) -> Dict[Parameter, str]:
         loss = [("loss", block) for block in stage.loss_blocks]
         for layer, block in [*stage.layers.items(), *loss]:
             for name, parameter in block._collect_params_with_prefix().items():
-                for part in getattr(parameter, "parts", [parameter]):
-                    named.setdefault(part, f"{layer}.{name}")
+                for shard in getattr(parameter, "shards", [parameter]):
+                    named.setdefault(shard, f"{layer}.{name}")
     return named
 
 

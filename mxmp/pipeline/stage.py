@@ -26,7 +26,7 @@ class Stage:
             p: context for block in layers.values() for p in block.collect_params().values()}
         for block in self.loss_blocks:  # a sharded softmax has its parameters on contexts of their own
             for p in block.collect_params().values():
-                self.contexts.setdefault(p, getattr(p, "place", None) or context)
+                self.contexts.setdefault(p, getattr(p, "context", None) or context)
         self.dependency = Dependency(context)
         self._recorded: Dict[Any, List[bool]] = {}
 

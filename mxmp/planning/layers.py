@@ -92,7 +92,7 @@ def _(layer: nn.AttentionalOutput, ins: Shapes, outs: Shapes, sizes: Sizes) -> W
 
 @work.register
 def _(layer: nn.LSTMLayer, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
-    kept = _recurrent("lstm", ins[0], layer._hidden_size) + (prod(ins[0]) if layer.dropout is not None else 0)
+    kept = _recurrent("lstm", ins[0], layer.hidden_size) + (prod(ins[0]) if layer.dropout is not None else 0)
     return Work(_flat_weights(outs, sizes), kept, ins[0][0])
 
 
@@ -112,9 +112,9 @@ def _(layer: nn.ContextLSTM, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
 
 @work.register
 def _(layer: nn.RecurrentLayer, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
-    one = _joined_weights(layer._mode, ins[0], layer._hidden_size)
-    kept = layer._dir * one + (layer._dir - 1) * prod(outs[0])
-    kept += (2 * prod(ins[0]) if layer.dropout is not None else 0) + (prod(outs[0]) if layer._residual else 0)
+    one = _joined_weights(layer.mode, ins[0], layer.hidden_size)
+    kept = layer.num_directions * one + (layer.num_directions - 1) * prod(outs[0])
+    kept += (2 * prod(ins[0]) if layer.dropout is not None else 0) + (prod(outs[0]) if layer.residual else 0)
     return Work(_every_weight(outs, sizes), kept, ins[0][0])
 
 
@@ -134,8 +134,8 @@ def _(layer: Block, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
 @work.register
 def _(layer: nn.StackedLSTM, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
     shape, kept = _time_first(layer, ins[0]), 0
-    for inner in layer._stack.layers:
-        out = (*shape[:2], inner._dir * inner._hidden_size)
+    for inner in layer.layers:
+        out = (*shape[:2], inner.num_directions * inner.hidden_size)
         kept += work(inner, [shape], [out], {}).kept or 0
         shape = out
     return Work(_every_weight(outs, sizes), kept, shape[0] * layer._num_layers)

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
-from ..nn.cut_parameter import RowsParameter
+from ..nn.parameters import RowsParameter
 from ..runtime import machine
 from .analytic import analytic, named_layers
 from .cost import LayerCost

@@ -79,3 +79,8 @@ def lstm_from_zeros(data, flat, size):
     """As `lstm`, from zero states, the outputs only."""
     zeros = mx.nd.zeros((1, data.shape[1], size), dtype=data.dtype)
     return lstm(data, zeros, zeros, flat)[0]
+
+
+def affine(data, weight, bias):
+    """(T, N, C) to (T, N, U), row by row."""
+    return mx.nd.stack(*(mx.nd.dot(step, weight.T) + bias.expand_dims(0) for step in data))

@@ -1,11 +1,11 @@
 import mxnet as mx
 import numpy as np
 import pytest
-from helpers.plain import assert_same, initialized, to_array, trace, uniform, values
+from helpers.plain import affine, assert_same, initialized, to_array, trace, uniform, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mxmp.nn import MaskedAttention
+from mxmp.nn import AttentionalOutput, MaskedAttention
 
 SIZE = st.integers(1, 4)
 
@@ -64,3 +64,37 @@ def test_weight_is_drawn_by_xavier_whatever_the_models_initializer():
     weight, = values(block)
     bound = (3 / ((40 + 60) / 2)) ** 0.5
     assert 0.99 * bound < np.abs(weight).max() <= bound
+
+
+TOP, BESIDE = uniform(4, 3, 5, seed=1), uniform(4, 3, 5, seed=2)
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_attentional_output_is_a_tanh_layer_over_both_inputs(hybridize):
+    block = initialized(AttentionalOutput(6, in_units=10), hybridize=hybridize)
+    weight, bias = values(block)
+    expected = trace(lambda top, context, weight, bias: affine(mx.nd.concat(top, context, dim=2), weight, bias).tanh(),
+                     TOP, BESIDE, weight, bias, dtype="float64")
+    assert_same(trace(block, TOP, BESIDE, block=block), expected)
+
+
+def test_attentional_output_takes_its_width_from_the_first_call():
+    block = AttentionalOutput(6)
+    block.initialize()
+    block.hybridize()
+    assert block(to_array(TOP), to_array(BESIDE)).shape == (4, 3, 6)
+    assert [p.shape for p in block.collect_params().values()] == [(6, 10), (6,)]
+
+
+def test_attentional_output_drops_with_one_mask_per_sequence():
+    mx.random.seed(1)
+    block = initialized(AttentionalOutput(64, dropout=0.25, in_units=10), hybridize=True)
+    plain = initialized(AttentionalOutput(64, in_units=10))
+    full = plain(to_array(TOP), to_array(BESIDE)).asnumpy()
+    assert (block(to_array(TOP), to_array(BESIDE)).asnumpy() == full).all()  # prediction
+    with mx.autograd.record():
+        out = block(to_array(TOP), to_array(BESIDE)).asnumpy()
+    kept = out != 0
+    assert (kept == kept[:1]).all() and (kept[0, 0] != kept[0, 1]).any()
+    assert 0.6 < kept[0].mean() < 0.9
+    assert_same([out], [full * kept / 0.75])

@@ -1,9 +1,9 @@
-"""Wiring for chains whose layers need more than the layer before them gives."""
+"""Blocks that compute nothing: which of a chain's arrays a layer takes, and which axis comes first."""
 from __future__ import annotations
 
 from typing import Any, Callable, Sequence, Tuple
 
-from mxnet.gluon import Block
+from mxnet.gluon import Block, HybridBlock
 
 
 class Select(Block):
@@ -61,3 +61,22 @@ class Select(Block):
         out = tuple(out) if isinstance(out, (tuple, list)) else (out,)
         out += tuple(arrays[i] for i in self.keep)
         return (out, new_states) if states else out
+
+
+class TimeFirst(HybridBlock):
+    """Exchange the first two axes: a pipeline cuts batches along the first, recurrent layers run along it.
+
+    Inputs
+    ------
+    - **data**: (N, T, ...), or (T, N, ...), of any type.
+
+    Outputs
+    -------
+    - **out**: (T, N, ...), or (N, T, ...), of the same type.
+    """
+
+    def hybrid_forward(self, F: Any, data: Any) -> Any:
+        return F.swapaxes(data, 0, 1)
+
+    def __repr__(self) -> str:
+        return type(self).__name__

@@ -6,8 +6,8 @@ from typing import Any, Dict, Iterable, List, Sequence, Tuple
 import mxnet as mx
 from mxnet.gluon import Block
 
-from .cut_parameter import Whole
 from .loss import check, over_time
+from .parameters import Whole
 from .softmax_shard import SoftmaxShard
 
 
@@ -110,9 +110,9 @@ class ShardedSoftmaxLoss(Block):
         labels = [label - shard.start for shard in self.shards]
         outs = [shard(*arrays) for shard, arrays in zip(self.shards, self._sent(zip([hidden] * len(labels), labels)))]
         # stacked: going back, no work at home comes between the shards'
-        logits, log_probs, *totals = (self._stacked(parts, home) for parts in zip(*outs))  # (K, T, N)
-        mine = self._stacked([shard.has(label) for shard, label in zip(self.shards, labels)], home)
-        loss = log_sum_exp(logits - log_probs) - (1 - self._smoothing) * mx.nd.sum(logits * mine, axis=0)  # (T, N)
+        logits, log_probs, *totals = (self._stacked(arrays, home) for arrays in zip(*outs))  # (K, T, N)
+        own = self._stacked([shard.has(label) for shard, label in zip(self.shards, labels)], home)
+        loss = log_sum_exp(logits - log_probs) - (1 - self._smoothing) * mx.nd.sum(logits * own, axis=0)  # (T, N)
         for total in totals:  # one, with smoothing
             loss = loss - self._smoothing / self._vocab_size * mx.nd.sum(total, axis=0)
         return over_time(mx.nd, loss, valid_length, self._layout)
@@ -144,20 +144,20 @@ class ShardedSoftmaxLoss(Block):
         home = hidden.context
         sent = self._sent([[hidden]] * len(self.shards))
         outs = [shard.top_k(arrays[0], k) for shard, arrays in zip(self.shards, sent)]
-        sums, values, tokens = ([part.as_in_context(home) for part in parts] for parts in zip(*outs))
-        found = mx.nd.concat(*values, dim=-1)  # (..., up to k for each context)
-        best, places = mx.nd.topk(found, k=k, ret_typ="both", dtype="int32")
+        sums, values, tokens = ([array.as_in_context(home) for array in arrays] for arrays in zip(*outs))
+        candidates = mx.nd.concat(*values, dim=-1)  # (..., up to k for each context)
+        best, positions = mx.nd.topk(candidates, k=k, ret_typ="both", dtype="int32")
         return (mx.nd.broadcast_sub(best, log_sum_exp(mx.nd.stack(*sums, axis=0)).expand_dims(-1)),
-                pick_along(mx.nd.concat(*tokens, dim=-1), places))
+                pick_along(mx.nd.concat(*tokens, dim=-1), positions))
 
-    def _sent(self, given: Iterable[Sequence[mx.nd.NDArray]]) -> List[List[mx.nd.NDArray]]:
+    def _sent(self, shares: Iterable[Sequence[mx.nd.NDArray]]) -> List[List[mx.nd.NDArray]]:
         """Each context's arrays, before any context works: a copy waits in its source's queue, behind that work."""
-        return [[array.as_in_context(context) for array in arrays] for arrays, context in zip(given, self.contexts)]
+        return [[array.as_in_context(context) for array in arrays] for arrays, context in zip(shares, self.contexts)]
 
     @staticmethod
-    def _stacked(parts: Sequence[mx.nd.NDArray], home: mx.Context) -> mx.nd.NDArray:
+    def _stacked(arrays: Sequence[mx.nd.NDArray], home: mx.Context) -> mx.nd.NDArray:
         """One array at home; what is there is copied, too: going back, no shard begins before all copies have left."""
-        return mx.nd.stack(*[part.copyto(home) for part in parts], axis=0)
+        return mx.nd.stack(*[array.copyto(home) for array in arrays], axis=0)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._vocab_size}, {', '.join(map(str, self.contexts))})"
@@ -169,8 +169,8 @@ def log_sum_exp(stacked: mx.nd.NDArray) -> mx.nd.NDArray:
     return largest + mx.nd.log(mx.nd.sum(mx.nd.exp(mx.nd.broadcast_sub(stacked, largest.expand_dims(0))), axis=0))
 
 
-def pick_along(array: mx.nd.NDArray, places: mx.nd.NDArray) -> mx.nd.NDArray:
-    """The elements of an array (..., M) at places (..., k) int32 of its last axis, (..., k)."""
-    flat, rows = array.reshape((-1, array.shape[-1])), places.reshape((-1, places.shape[-1]))
+def pick_along(array: mx.nd.NDArray, positions: mx.nd.NDArray) -> mx.nd.NDArray:
+    """The elements of an array (..., M) at positions (..., k) int32 of its last axis, (..., k)."""
+    flat, rows = array.reshape((-1, array.shape[-1])), positions.reshape((-1, positions.shape[-1]))
     starts = mx.nd.arange(0, flat.size, flat.shape[1], dtype="int32", ctx=array.context)  # of the rows
-    return mx.nd.take(flat.reshape((-1,)), mx.nd.broadcast_add(rows, starts.expand_dims(1))).reshape(places.shape)
+    return mx.nd.take(flat.reshape((-1,)), mx.nd.broadcast_add(rows, starts.expand_dims(1))).reshape(positions.shape)

@@ -1,8 +1,10 @@
+"""Which of a chain's arrays a block takes, and which axis comes first."""
 import mxnet as mx
+import numpy as np
 import pytest
 from helpers.plain import assert_same, initialized, trace, uniform, values
 
-from mxmp.nn import ContextLSTM, Select
+from mxmp.nn import ContextLSTM, Select, TimeFirst
 
 
 class Call(mx.gluon.Block):
@@ -66,3 +68,12 @@ def test_gradients_pass_through_block_and_kept_arrays(hybridize):
 def test_owns_the_blocks_parameters():
     lstm = ContextLSTM(4, input_size=8)
     assert list(Select(lstm, (0, 1)).collect_params().values()) == [lstm.lstm.parameters]
+
+
+def test_twice_is_the_array_again_and_once_is_its_transpose():
+    data = np.random.RandomState(0).rand(2, 3, 4).astype("float32")
+    block = TimeFirst()
+    block.hybridize()
+    once = block(mx.nd.array(data))
+    np.testing.assert_array_equal(once.asnumpy(), data.transpose(1, 0, 2))
+    np.testing.assert_array_equal(block(once).asnumpy(), data)
