@@ -50,6 +50,15 @@ def check_positive(options: Any, *names: str) -> None:
             raise ValueError(f"--{name} must be positive, got {value}")
 
 
+def parse_flags(kind: Type[Options], description: Optional[str],
+                arguments: Optional[Sequence[str]] = None) -> Options:
+    """Flags as a ``kind`` of options; ``--help`` begins with the ``description``, ``arguments`` replace the command
+    line."""
+    parser = argparse.ArgumentParser(description=description)
+    add_flags(parser, kind)
+    return kind(**vars(parser.parse_args(arguments)))
+
+
 def parse_options(kind: Type[Options], fixed: Sequence[str], description: Optional[str],
                   arguments: Optional[Sequence[str]] = None) -> Options:
     """Read flags into filled options; with ``--resume`` those of the run are the defaults.

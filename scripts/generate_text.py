@@ -33,13 +33,13 @@ def load_generator(flags: argparse.Namespace) -> Any:
     from mxmp.tasks import checkpoint
     from mxmp.tasks.language.generator import load_generator
     from mxmp.tasks.language.training import chain_costs
-    from mxmp.tasks.placing import choose_contexts, make_plan, split_contexts
+    from mxmp.tasks.placing import choose_contexts, choose_plan, split_contexts
 
     stages, softmax = split_contexts(choose_contexts(flags.contexts, flags.gpus), flags.softmax_contexts)
     found = checkpoint.find(Path(flags.model), "best", "latest")
     if found is None:
         raise ValueError(f"--model {flags.model} holds no checkpoint; give the folder of a training run")
-    return load_generator(found, lambda chain: make_plan(chain_costs(chain, None), stages, flags.plan), softmax)
+    return load_generator(found, lambda chain: choose_plan(chain_costs(chain, None), stages, flags.plan), softmax)
 
 
 def main() -> None:

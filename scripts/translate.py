@@ -34,7 +34,7 @@ def parse_flags() -> argparse.Namespace:
 def load_translator(flags: argparse.Namespace) -> Any:
     """The model on the contexts that were asked for."""
     from mxmp.tasks import checkpoint
-    from mxmp.tasks.placing import choose_contexts, make_plan
+    from mxmp.tasks.placing import choose_contexts, choose_plan
     from mxmp.tasks.translation.assemble import chain_costs
     from mxmp.tasks.translation.trained import load_trained
     from mxmp.tasks.translation.translator import Translator
@@ -44,7 +44,7 @@ def load_translator(flags: argparse.Namespace) -> Any:
     if found is None:
         raise ValueError(f"--model {flags.model} holds no checkpoint; give the folder of a training run")
     chain, plan, subwords = load_trained(
-        found, lambda chain: make_plan(chain_costs(chain), contexts, flags.plan))
+        found, lambda chain: choose_plan(chain_costs(chain), contexts, flags.plan))
     return Translator(chain, plan, subwords, flags.beam_size, flags.lp_alpha, flags.max_length, flags.batch_size)
 
 

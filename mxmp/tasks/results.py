@@ -39,7 +39,7 @@ def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequenc
     """
     return {
         "steps": progress.step, "epochs": progress.epoch, "seconds": round(progress.seconds, 1),
-        "tokens_per_second": round(progress.words / max(progress.training_seconds, 1e-9), 1),
+        "tokens_per_second": round(progress.counted / max(progress.training_seconds, 1e-9), 1),
         "plan": plan.as_dict(),
         "runtime": runtime.report(),
         "versions": {"mxmp": __version__, **{package.__name__: package.__version__ for package in packages}},

@@ -14,8 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
 from .learning_rate import cosine_rate
-from .meter import Meter
-from .progress import perplexity
+from .progress import Meter, perplexity
 
 _log = logging.getLogger(__name__)
 
@@ -160,13 +159,13 @@ class Run:
             mx.nd.waitall()  # what earlier steps left to do is not to be drawn
             timeline = self.pipe.timeline()
         self.pipe.seed(self.options.seed * 1_000_003 + self.progress.step)
-        loss, tokens, words = self._train(batch)
+        loss, tokens, counted = self._train(batch)
         if timeline is not None:
             timeline.stop()
             timeline.save(str(self._folder / "timeline.png"))
             timeline.save_trace(str(self._folder / "timeline.json"))
         self.trainer.set_learning_rate(rate)
-        meter.add(loss, self.trainer.step(tokens), tokens, words)
+        meter.add(loss, self.trainer.step(tokens), tokens, counted)
 
     def _report(self, meter: Meter, bar: tqdm, rate: float) -> None:
         progress = self.progress
@@ -175,9 +174,9 @@ class Run:
             raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
                                f"--learning_rate (now {self.options.learning_rate}) {self.retry}")
         progress.training_seconds += seconds
-        progress.words += meter.words
+        progress.counted += meter.counted
         progress.train_loss.append([progress.step, loss])
-        speed, also = meter.words / seconds, self._explained(loss)
+        speed, also = meter.counted / seconds, self._explained(loss)
         bar.set_postfix_str(f"loss {loss:.3f}{also}, {speed:.0f} {self.unit}/s, norm {norm:.2f}, lr {rate:.1e}")
         _log.info("epoch %d step %d/%d loss %.4f%s %.0f %s/s norm %.3f lr %.2e", progress.epoch + 1, progress.step,
                   self._total_steps, loss, also, speed, self.unit, norm, rate)

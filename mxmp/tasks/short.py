@@ -13,7 +13,7 @@ from .. import nn, runtime
 from ..command import save_options, saved_options
 from ..pipeline import Pipeline, Trainer
 from ..planning import LayerCost
-from .placing import make_plan
+from .placing import choose_plan
 from .progress import Progress, start_log
 from .run import Run
 from .short_options import ShortOptions
@@ -58,7 +58,7 @@ class ShortRun(Run):
     def __init__(self, options: ShortOptions, chain: nn.Chain, costs: List[LayerCost], loss: Any,
                  contexts: List[mx.Context], folder: Path, steps_per_epoch: int) -> None:
         self.options, self.progress, self._lowest = options, Progress(), math.inf
-        self.plan = make_plan(costs, contexts, options.plan)
+        self.plan = choose_plan(costs, contexts, options.plan)
         _log.info("plan %s, %d micro-batches, %s:\n%s", self.plan, options.num_microbatches, options.schedule,
                   self.plan.table(costs))
         self.pipe = Pipeline(chain, self.plan, loss, options.num_microbatches, schedule=options.schedule)

@@ -1,13 +1,10 @@
 """The flags that the short example runs share."""
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Optional, Sequence, Type, TypeVar
+from typing import Any, Dict, Optional
 
-from ..command import add_flags, check_at_least, check_positive, flag
-
-_Kind = TypeVar("_Kind", bound="ShortOptions")
+from ..command import check_at_least, check_positive, flag
 
 
 @dataclass(frozen=True)
@@ -44,30 +41,3 @@ class ShortOptions:
     def as_dict(self) -> Dict[str, Any]:
         """All options by name."""
         return asdict(self)
-
-
-def parse_short(kind: Type[_Kind], description: Optional[str], arguments: Optional[Sequence[str]] = None) -> _Kind:
-    """Options from flags.
-
-    Parameters
-    ----------
-    kind : type
-        The task's `ShortOptions`.
-    description : str or None
-        What ``--help`` says first.
-    arguments : sequence of str or None
-        In the place of the command line.
-
-    Returns
-    -------
-    ShortOptions
-        Of the given kind.
-
-    Raises
-    ------
-    ValueError
-        If a value is impossible.
-    """
-    parser = argparse.ArgumentParser(description=description)
-    add_flags(parser, kind)
-    return kind(**vars(parser.parse_args(arguments)))

@@ -1,7 +1,7 @@
 """From flags to contexts and a plan."""
 import mxnet as mx
 
-from mxmp.tasks.placing import choose_contexts, make_plan
+from mxmp.tasks.placing import choose_contexts, choose_plan
 from mxmp.tasks.translation.assemble import chain_costs
 from mxmp.tasks.translation.model import ModelOptions, translation_chain
 
@@ -14,13 +14,13 @@ def costs():
 
 def test_the_default_plan_is_as_balanced_as_any_cut():
     work = [cost.flops for cost in costs()]
-    plan = make_plan(costs(), TWO)
+    plan = choose_plan(costs(), TWO)
     slowest = [max(sum(work[:cut]), sum(work[cut:])) for cut in range(1, len(work))]
     assert max(sum(work[i] for i in part) for part in plan.ranges) == min(slowest)
 
 
 def test_an_explicit_plan_is_taken_as_it_is():
-    assert make_plan(costs(), TWO, "3,6").counts == (3, 6)
+    assert choose_plan(costs(), TWO, "3,6").counts == (3, 6)
 
 
 def test_gpus_take_the_place_of_contexts(monkeypatch):

@@ -11,7 +11,7 @@ from mxmp.tasks.translation.options import Options
 
 
 def test_results_say_how_long_where_and_with_what(tmp_path):
-    progress = Progress(epoch=2, step=30, words=600, seconds=9.04, training_seconds=3.0)
+    progress = Progress(epoch=2, step=30, counted=600, seconds=9.04, training_seconds=3.0)
     found = describe_run(Options(), Plan((1, 2), (mx.cpu(0), mx.cpu(1))), progress, (mx, numpy))
     write_results(tmp_path, {"score": "\u00e9", **found})
     (path,) = tmp_path.iterdir()

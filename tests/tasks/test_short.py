@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from mxmp.command import flag
+from mxmp.command import flag, parse_flags
 from mxmp.tasks.short import open_folder
-from mxmp.tasks.short_options import ShortOptions, parse_short
+from mxmp.tasks.short_options import ShortOptions
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Options(ShortOptions):
 
 
 def test_flags_are_the_shared_ones_and_the_tasks_own_with_its_defaults():
-    options = parse_short(Options, None, ["--width", "5", "--contexts", "cpu(0-2)", "--learning_rate", "0.5"])
+    options = parse_flags(Options, None, ["--width", "5", "--contexts", "cpu(0-2)", "--learning_rate", "0.5"])
     assert (options.epochs, options.width, options.learning_rate, options.contexts) == (7, 5, 0.5, "cpu(0-2)")
     assert set(options.as_dict()) == {"contexts", "gpus", "plan", "num_microbatches", "schedule", "threads_per_context",
                                       "hidden_size", "batch_size", "epochs", "learning_rate", "seed", "output_dir",
@@ -28,7 +28,7 @@ def test_flags_are_the_shared_ones_and_the_tasks_own_with_its_defaults():
     ("learning_rate", "nan", "--learning_rate must be positive, got nan")])
 def test_impossible_values_are_refused(name, value, message):
     with pytest.raises(ValueError, match=message):
-        parse_short(Options, None, ["--" + name, value])
+        parse_flags(Options, None, ["--" + name, value])
 
 
 def test_a_folder_remembers_its_options_and_is_for_one_run(tmp_path):

@@ -17,7 +17,7 @@ from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline, Trainer
 from ...planning import LayerCost, analytic
 from .. import progress as shared
-from ..placing import make_plan, split_contexts
+from ..placing import choose_plan, split_contexts
 from ..progress import perplexity
 from ..results import describe_run, draw_curve, write_results
 from ..run import Run
@@ -37,7 +37,7 @@ _PACKAGES = (mx, numpy, gluonnlp, sentencepiece, sacrebleu)
 class Progress(shared.Progress):
     """How far a run is.
 
-    ``epoch``, ``batch``, ``step``, ``words``, ``seconds``, ``training_seconds`` and ``train_loss`` are those of
+    ``epoch``, ``batch``, ``step``, ``counted``, ``seconds``, ``training_seconds`` and ``train_loss`` are those of
     `mxmp.tasks.progress.Progress`; ``valid`` holds [step, loss per token], and ``best_loss`` is the lowest of
     these losses, in nats.
     """
@@ -75,7 +75,7 @@ class Training(Run):
         chain = language_chain(sizes, not softmax)
         loss = split_loss(sizes, softmax) if softmax else LabelSmoothedLoss(layout="NTC")
         costs = chain_costs(chain, loss, self._rows, options.bptt)
-        self.plan = make_plan(costs, stages, options.plan)
+        self.plan = choose_plan(costs, stages, options.plan)
         check_tied(sizes, self.plan)
         _log.info("plan %s, %s, %d chunks x %d micro-batches:\n%s", self.plan, options.schedule, options.num_chunks,
                   options.num_microbatches, self.plan.table(costs))

@@ -10,8 +10,8 @@ from .. import progress
 class Progress(progress.Progress):
     """How far a run is.
 
-    ``epoch``, ``batch``, ``step``, ``words``, ``seconds``, ``training_seconds`` and ``train_loss`` are those of
-    `mxmp.tasks.progress.Progress`; ``words`` counts the subwords of both sides, ``valid`` holds
+    ``epoch``, ``batch``, ``step``, ``counted``, ``seconds``, ``training_seconds`` and ``train_loss`` are those of
+    `mxmp.tasks.progress.Progress`; ``counted`` counts the subwords of both sides, ``valid`` holds
     [step, loss per token, BLEU], and ``best_bleu`` is the highest of the latter, -1 before there is one.
     """
 

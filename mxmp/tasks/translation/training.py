@@ -11,7 +11,7 @@ from ...data import Batch, BatchLoader, Prepared
 from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline, Trainer
 from ...planning import LayerCost, Plan
-from ..placing import make_plan
+from ..placing import choose_plan
 from ..progress import perplexity
 from ..run import Run
 from .assemble import chain_costs, measure_layers, tuned
@@ -65,7 +65,7 @@ class Training(Run):
                   100 * self._loader.padding_share)
         self.options, costs = self._planned(options, contexts, loss)
         options = self.options
-        self.plan: Plan = make_plan(costs, contexts, options.plan)
+        self.plan: Plan = choose_plan(costs, contexts, options.plan)
         _log.info("plan %s, %d micro-batches, %s:\n%s", self.plan, options.num_microbatches, options.schedule,
                   self.plan.table(costs))
         self.pipe = Pipeline(self._chain, self.plan, loss, options.num_microbatches, schedule=options.schedule)

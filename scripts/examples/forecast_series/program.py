@@ -1,13 +1,13 @@
 """Forecast many generated series with LSTM layers on several contexts, beside two baselines."""
 from mxmp import runtime
-from mxmp.tasks.short_options import parse_short
+from mxmp.command import parse_flags
 
 from .options import SeriesOptions
 
 
 def main() -> None:
     """Parse flags, train, measure."""
-    options = parse_short(SeriesOptions, __doc__)
+    options = parse_flags(SeriesOptions, __doc__)
     runtime.configure(options.threads_per_context)
 
     from mxmp.tasks.placing import choose_contexts

@@ -1,13 +1,13 @@
 """Recognize sequences of generated tones with LSTM layers on several contexts, and CTC."""
 from mxmp import runtime
-from mxmp.tasks.short_options import parse_short
+from mxmp.command import parse_flags
 
 from .options import TonesOptions
 
 
 def main() -> None:
     """Parse flags, train, measure."""
-    options = parse_short(TonesOptions, __doc__)
+    options = parse_flags(TonesOptions, __doc__)
     runtime.configure(options.threads_per_context)
 
     from mxmp.tasks.placing import choose_contexts
