@@ -14,40 +14,46 @@ FILE = "options.json"
 """Name of the file in a run's folder that holds its options."""
 
 Options = TypeVar("Options")
-"""A dataclass of flags, as of `parse_options`."""
+"""A dataclass whose fields are made by `flag`."""
 
 
 def flag(default: Any, help: str, **extra: Any) -> Any:
-    """A dataclass field that is a flag: its ``default``, its ``help``, and ``extra`` for ``add_argument``."""
-    return field(default=default, metadata={"help": help, **extra})
+    """A dataclass field that is a flag: its ``default``, its ``help``, and ``extra`` for ``add_argument``.
+
+    As with argparse a default may be text that the flag's ``type`` reads.
+    """
+    read = extra.get("type", str)
+    return field(default=read(default) if isinstance(default, str) else default,
+                 metadata={"help": help, "default": default, **extra})
 
 
 def check_at_least(least: int, options: Any, *names: str) -> None:
-    """Refuse ``options`` whose ``names`` have a value below ``least``; None is left alone.
-
-    Raises
-    ------
-    ValueError
-        With the flag and its value.
-    """
+    """Refuse ``options`` whose ``names`` have a value, or one in a tuple, below ``least``; None is left alone."""
     for name in names:
         value = getattr(options, name)
-        if value is not None and value < least:
+        if value is not None and min(value if isinstance(value, tuple) else (value,)) < least:
             raise ValueError(f"--{name} must be at least {least}, got {value}")
 
 
 def check_positive(options: Any, *names: str) -> None:
-    """Refuse ``options`` whose ``names`` have a value that is not above 0; None is left alone.
-
-    Raises
-    ------
-    ValueError
-        With the flag and its value.
-    """
+    """Refuse ``options`` whose ``names`` have a value that is not above 0; None is left alone."""
     for name in names:
         value = getattr(options, name)
         if value is not None and not value > 0:
             raise ValueError(f"--{name} must be positive, got {value}")
+
+
+def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
+    """Give a ``parser`` one flag per option of the dataclass ``kind``, its own before those of the class it extends."""
+    for option in sorted(fields(kind), key=lambda option: option.name not in kind.__annotations__):
+        settings = dict(option.metadata)
+        if isinstance(option.default, bool):
+            settings["action"] = "store_true"
+        else:
+            settings.setdefault("type", type(option.default))
+            if settings["default"] not in (None, ""):
+                settings["help"] += " (default %(default)s)"
+        parser.add_argument("--" + option.name, **settings)
 
 
 def parse_flags(kind: Type[Options], description: Optional[str],
@@ -59,59 +65,28 @@ def parse_flags(kind: Type[Options], description: Optional[str],
     return kind(**vars(parser.parse_args(arguments)))
 
 
-def parse_options(kind: Type[Options], fixed: Sequence[str], description: Optional[str],
-                  arguments: Optional[Sequence[str]] = None) -> Options:
-    """Read flags into filled options; with ``--resume`` those of the run are the defaults.
+def parse_options(kind: Any, fixed: Sequence[str], description: Optional[str],
+                  arguments: Optional[Sequence[str]] = None) -> Any:
+    """As `parse_flags`, for a run that may be resumed: what the flags leave out is then as it was in the run's folder.
 
-    Parameters
-    ----------
-    kind : type
-        The dataclass of options: its fields are made by `flag`, ``resume`` and ``output_dir`` are among them, and its
-        ``filled()`` puts defaults in the place of None.
-    fixed : sequence of str
-        Options that cannot change when a run is resumed.
-    description : str or None
-        What ``--help`` says first.
-    arguments : sequence of str or None
-        In the place of the command line.
-
-    Returns
-    -------
-    Options
-        Of the given kind, filled.
-
-    Raises
-    ------
-    ValueError
-        If a value is impossible, or differs from the run's where resuming needs the same.
+    In a new run it is as ``kind.preset`` has it, which takes the flags of the command line by name and returns defaults.
+    ``resume`` and ``output_dir`` are among the options; those that are ``fixed`` cannot change when a run is resumed.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, add_help=False)  # the help shall show the preset
     add_flags(parser, kind)
-    flags = parser.parse_args(arguments)
-    saved = saved_options(Path(flags.output_dir), kind) if flags.resume and flags.output_dir else {}
-    if saved:
-        parser.set_defaults(**saved)
-        flags = parser.parse_args(arguments)
-    options = kind(**vars(flags)).filled()  # type: ignore[attr-defined]
+    blank = argparse.Namespace(**{option.name: None for option in fields(kind)})
+    flags = {name: value for name, value in vars(parser.parse_known_args(arguments, blank)[0]).items()
+             if value is not None}
+    folder = flags.get("output_dir")
+    saved = saved_options(Path(folder), kind) if folder and flags.get("resume") else {}
+    parser.add_argument("-h", "--help", action="help", help="show this help message and exit")
+    parser.set_defaults(**(saved or kind.preset(flags)))
+    options = kind(**vars(parser.parse_args(arguments)))
     for name in fixed:
         if saved and saved[name] != getattr(options, name):
-            raise ValueError(f"--{name} was {saved[name]} in {flags.output_dir} and is {getattr(options, name)} now; "
+            raise ValueError(f"--{name} was {saved[name]} in {folder} and is {getattr(options, name)} now; "
                              "resume with the same, or train in another --output_dir")
     return options
-
-
-def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
-    """Give a ``parser`` one flag per option of the dataclass ``kind``."""
-    for option in fields(kind):
-        settings = dict(option.metadata)
-        if isinstance(option.default, bool):
-            settings["action"] = "store_true"
-        else:
-            settings.setdefault("type", type(option.default))
-            if option.default is not None:
-                values = option.default if isinstance(option.default, tuple) else (option.default,)
-                settings["help"] += f" (default {','.join(map(str, values))})"
-        parser.add_argument("--" + option.name, default=option.default, **settings)
 
 
 def save_options(folder: Path, options: Any) -> List[str]:
@@ -124,13 +99,7 @@ def save_options(folder: Path, options: Any) -> List[str]:
 
 
 def saved_options(folder: Path, kind: Any) -> Dict[str, Any]:
-    """The options in a run's ``folder`` by name, those it lacks as ``kind`` has them; none where there is no run.
-
-    Raises
-    ------
-    ValueError
-        If they cannot be read.
-    """
+    """The options in a run's ``folder`` by name, those it lacks as ``kind`` has them; none where there is no run."""
     if not (folder / FILE).is_file():
         return {}
     try:
@@ -141,19 +110,9 @@ def saved_options(folder: Path, kind: Any) -> Dict[str, Any]:
 
 
 def run(main: Callable[[], None], interrupted: str = "interrupted") -> None:
-    """Run a script's main function.
+    """Run a program's ``main``, which raises ValueError, RuntimeError or OSError with a message for the user.
 
-    Parameters
-    ----------
-    main : callable
-        Raises ValueError, RuntimeError or OSError with a message for the user.
-    interrupted : str
-        What Ctrl-C prints.
-
-    Raises
-    ------
-    SystemExit
-        With the one line, which goes to standard error with exit status 1.
+    That line goes to standard error, with exit status 1; Ctrl-C prints ``interrupted``.
     """
     try:
         main()

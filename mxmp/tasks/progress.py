@@ -5,9 +5,9 @@ import logging
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, List, Tuple
 
 import mxnet as mx
 
@@ -31,10 +31,6 @@ class Progress:
     training_seconds: float = 0.0
     train_loss: List[List[float]] = field(default_factory=list)
     valid: List[List[float]] = field(default_factory=list)
-
-    def as_dict(self) -> Dict[str, Any]:
-        """A copy as plain values."""
-        return asdict(self)
 
 
 class Meter:

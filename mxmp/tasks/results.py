@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Dict, Sequence
@@ -24,7 +25,7 @@ def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequenc
     Parameters
     ----------
     options : dataclass
-        The run's, with a method ``as_dict``.
+        The run's.
     plan : Plan
         Where its layers lived.
     progress : Progress
@@ -43,7 +44,7 @@ def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequenc
         "plan": plan.as_dict(),
         "runtime": runtime.report(),
         "versions": {"mxmp": __version__, **{package.__name__: package.__version__ for package in packages}},
-        "options": options.as_dict()}
+        "options": asdict(options)}
 
 
 def draw_curve(progress: Progress, path: Path, right: str = "") -> None:

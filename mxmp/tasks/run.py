@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, Iterator, Sequence, Tuple
 
@@ -183,8 +184,8 @@ class Run:
 
     def _save(self, kind: str) -> None:
         self._tick()
-        described = {"model": vars(self._sizes), "options": self.options.as_dict(), "corpus": self._corpus,
-                     "progress": self.progress.as_dict()}
+        described = {"model": vars(self._sizes), "options": asdict(self.options), "corpus": self._corpus,
+                     "progress": asdict(self.progress)}
         checkpoint.save(self._folder, kind, self.progress.step, self.pipe, self.trainer, described, *self._parts())
 
     def _load_best(self) -> None:

@@ -1,5 +1,6 @@
 """What a run leaves behind."""
 import json
+from dataclasses import asdict
 
 import mxnet as mx
 import numpy
@@ -19,7 +20,7 @@ def test_results_say_how_long_where_and_with_what(tmp_path):
     assert path.name == "results.json" and read == {"score": "\u00e9", **found}
     assert (read["epochs"], read["steps"], read["seconds"], read["tokens_per_second"]) == (2, 30, 9.0, 200.0)
     assert read["plan"] == {"layers": [1, 2], "contexts": ["cpu(0)", "cpu(1)"]}
-    assert set(read["versions"]) == {"mxmp", "mxnet", "numpy"} and read["options"] == Options().as_dict()
+    assert set(read["versions"]) == {"mxmp", "mxnet", "numpy"} and read["options"] == asdict(Options())
 
 
 def test_a_curve_is_drawn_with_and_without_a_score(tmp_path):

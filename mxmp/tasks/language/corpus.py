@@ -40,7 +40,7 @@ class Encoded:
 
 
 def load_corpus(options: Options) -> Text:
-    """The text that filled ``options`` ask for; of data sets with two languages the English side.
+    """The text that ``options`` ask for; of data sets with two languages the English side.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def encode(text: Text, options: Options) -> Encoded:
     text : Text
         What to encode.
     options : Options
-        Filled; they say what a token is.
+        They say what a token is.
 
     Returns
     -------
@@ -91,8 +91,8 @@ def encode(text: Text, options: Options) -> Encoded:
     ValueError
         If the vocabulary's size does not suit the text.
     """
-    vocabulary: Vocabulary = Words.learn(text.train, options.min_count or 1) if options.units == "words" else \
-        Pieces.learn(text.train, options.vocab_size or 0)
+    vocabulary: Vocabulary = Words.learn(text.train, options.min_count) if options.units == "words" else \
+        Pieces.learn(text.train, options.vocab_size)
     train, valid, test = (vocabulary.encode(lines) for lines in (text.train, text.valid, text.test))
     encoded = Encoded(text, vocabulary, train, valid, test, count_words(text.valid), count_words(text.test))
     _log.info("%s: %d, %d and %d lines to train, validate and test on; %d %s; %d training tokens with end marks, "

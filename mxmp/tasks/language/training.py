@@ -51,7 +51,7 @@ class Training(Run):
     Parameters
     ----------
     options : Options
-        Filled options.
+        The flags.
     encoded : Encoded
         The corpus as token numbers.
     contexts : list of mx.Context
@@ -66,9 +66,9 @@ class Training(Run):
     """
 
     def __init__(self, options: Options, encoded: Encoded, contexts: List[mx.Context], folder: Path) -> None:
-        self.options, self._encoded, self._rows = options, encoded, options.batch_size or 0
-        sizes = ModelOptions(len(encoded.vocabulary), options.embed_size or 0, options.hidden_size or 0,
-                             options.num_layers, options.dropout or 0.0, options.tied)
+        self.options, self._encoded, self._rows = options, encoded, options.batch_size
+        sizes = ModelOptions(len(encoded.vocabulary), options.embed_size, options.hidden_size,
+                             options.num_layers, options.dropout, options.tied)
         self._stream = TrainingStream(encoded.train, encoded.vocabulary.end, self._rows, options.bptt,
                                       options.seed, options.line_order == "shuffled")
         stages, softmax = split_contexts(contexts, options.softmax_contexts)

@@ -16,7 +16,7 @@ _TYPICAL_LENGTH = 16  # subwords of a sentence; the shares of the work hardly de
 
 
 def load_corpus(options: Options) -> Corpus:
-    """The text that filled ``options`` ask for.
+    """The text that ``options`` ask for.
 
     Raises
     ------
@@ -26,16 +26,16 @@ def load_corpus(options: Options) -> Corpus:
         If a download fails.
     """
     if options.dataset == "numbers":
-        return load_numbers(str(options.src_lang), str(options.tgt_lang))
+        return load_numbers(options.src_lang, options.tgt_lang)
     if options.dataset == "multi30k":
-        return load_multi30k(str(options.src_lang), str(options.tgt_lang), options.data_dir,
+        return load_multi30k(options.src_lang, options.tgt_lang, options.data_dir,
                              cache_folder(options), options.base_url or MULTI30K_URL)
     names = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
     files: Dict[str, str] = {name: getattr(options, name) for name in names}
     missing = ["--" + name for name, path in files.items() if path is None]
     if missing:
         raise ValueError(f"--dataset files needs {', '.join(missing)}")
-    return load_files(src_lang=str(options.src_lang), tgt_lang=str(options.tgt_lang), **files)
+    return load_files(src_lang=options.src_lang, tgt_lang=options.tgt_lang, **files)
 
 
 def cache_folder(options: Options) -> Path:

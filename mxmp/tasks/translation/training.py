@@ -31,7 +31,7 @@ class Training(Run):
     Parameters
     ----------
     options : Options
-        Filled options.
+        The flags.
     prepared : Prepared
         The encoded corpus.
     contexts : list of mx.Context
@@ -57,8 +57,8 @@ class Training(Run):
         self._prepared, self._folder = prepared, folder
         subwords = prepared.subwords
         self._sizes = ModelOptions(
-            len(subwords.src_vocab), len(subwords.tgt_vocab), subwords.joint, options.embed_size or 0,
-            options.hidden_size or 0, options.encoder_layers, options.decoder_layers, options.dropout or 0.0)
+            len(subwords.src_vocab), len(subwords.tgt_vocab), subwords.joint, options.embed_size,
+            options.hidden_size, options.encoder_layers, options.decoder_layers, options.dropout)
         self._chain, loss = translation_chain(self._sizes), LabelSmoothedLoss(options.label_smoothing)
         self._loader = BatchLoader(prepared.train, options.batch_size, seed=options.seed)
         _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),

@@ -1,0 +1,43 @@
+"""The flags that all training runs share; a task adds its own, and says what it calls things."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Optional
+
+from ..command import check_at_least, check_positive, flag
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a training run is asked to do besides its task, and what its folder remembers."""
+
+    contexts: str = flag("cpu(0-1)", "where the layers live: \"cpu(0-1)\", \"gpu(0-3)\", \"cpu(1),gpu(0)\"")
+    gpus: Optional[str] = flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
+    plan: Optional[str] = flag(None, "layers per context, as \"3,2\" (default: balanced by computed cost)", type=str)
+    num_microbatches: int = flag(4, "parts that a batch is cut into")
+    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
+    threads_per_context: int = flag(1, "CPU threads of each context")
+
+    batch_size: int = flag(64, "rows per step")
+    epochs: int = flag(5, "passes over the training text")
+    learning_rate: float = flag(3e-3, "Adam's highest rate")
+    warmup_steps: int = flag(50, "steps in which the rate rises to its highest; a cosine then takes it to 0")
+    clip_norm: float = flag(1.0, "largest norm of all gradients together")
+    seed: int = flag(1, "fixes data order, initial values and dropout")
+    log_interval: int = flag(50, "steps between two readings of the loss")
+    save_interval: int = flag(500, "steps between two checkpoints (there is one after each epoch, too)")
+    timeline_step: int = flag(0, "draw when each unit of this step really ran, as timeline.png and .json (0: none)")
+    output_dir: Optional[str] = flag(None, "the run's folder", type=str)
+    resume: bool = flag(False, "go on from the latest checkpoint in --output_dir")
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "num_microbatches", "threads_per_context", "batch_size", "epochs", "log_interval",
+                       "save_interval")
+        check_positive(self, "learning_rate", "clip_norm")
+        if self.resume and not self.output_dir:
+            raise ValueError("--resume needs --output_dir, the folder of the run to go on with")
+
+    @classmethod
+    def preset(cls, flags: Dict[str, Any]) -> Dict[str, Any]:
+        """The defaults by name that differ from the class's, where the command line has these ``flags``."""
+        return {}
