@@ -12,33 +12,13 @@ from ..planning import Plan
 
 
 def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, described: Dict[str, Any],
-         *parts: Any) -> Path:
-    """Write ``run/KIND-STEP`` with parameters, optimizer state, options and other parts; waits for the devices.
+         task: Any) -> Path:
+    """Write ``run/KIND-STEP``, the run's "latest" or "best" checkpoint, and return it; waits for the devices.
 
-    The folder is filled under another name, flushed to the disk and renamed, and only then is the one before it
-    moved out of the way and removed: whenever the process dies, a complete checkpoint is there.
-
-    Parameters
-    ----------
-    run : Path
-        The run's folder.
-    kind : str
-        Which of the run's two checkpoints, "latest" or "best".
-    step : int
-        Steps trained so far.
-    pipe : Pipeline
-        Its parameters are written to ``model.params``.
-    trainer : Trainer
-        Its states are written to ``optimizer.params``.
-    described : dict
-        What ``checkpoint.json`` holds: ``model`` (sizes), ``options``, ``corpus`` (fingerprint), ``progress``.
-    parts : tuple
-        What else belongs to the model; each has a method ``save(folder)``.
-
-    Returns
-    -------
-    Path
-        The checkpoint's folder.
+    It holds the parameters as ``model.params``, the trainer's states as ``optimizer.params``, what is ``described`` as
+    ``checkpoint.json``, and what ``task.save(folder)`` writes. The folder is filled under another name, flushed to the
+    disk and renamed, and only then is the one before it moved out of the way and removed: whenever the process dies, a
+    complete checkpoint is there.
     """
     final, partial, again = run / f"{kind}-{step:08d}", run / "partial", 0
     while final.exists():  # the same step once more: beside the older one, never in its place
@@ -48,8 +28,7 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, desc
     partial.mkdir(parents=True)
     pipe.save_parameters(str(partial / "model.params"))
     trainer.save_states(str(partial / "optimizer.params"))
-    for part in parts:
-        part.save(partial)
+    task.save(partial)
     (partial / "checkpoint.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     for path in (*partial.iterdir(), partial):
         _flush(path)
@@ -67,20 +46,22 @@ def find(folder: Path, *kinds: str) -> Optional[Path]:
     if (folder / "checkpoint.json").is_file():
         return folder
     for kind in kinds:
-        found = [path.parent for path in folder.glob(f"{kind}-*/checkpoint.json")]
-        if found:
-            return max(found, key=lambda path: path.name)
+        checkpoints = [path.parent for path in folder.glob(f"{kind}-*/checkpoint.json")]
+        if checkpoints:
+            return max(checkpoints, key=lambda path: path.name)
     return None
 
 
-def read(checkpoint: Path) -> Dict[str, Any]:
-    """What the ``checkpoint.json`` of a ``checkpoint`` holds.
+def best(folder: Path) -> Path:
+    """The checkpoint of a run's ``folder`` to use the model of: the best or, before there is one, the latest."""
+    checkpoint = find(folder, "best", "latest")
+    if checkpoint is None:
+        raise ValueError(f"--model {folder} holds no checkpoint; give the folder of a training run")
+    return checkpoint
 
-    Raises
-    ------
-    ValueError
-        If it cannot be read.
-    """
+
+def read(checkpoint: Path) -> Dict[str, Any]:
+    """What the ``checkpoint.json`` of a ``checkpoint`` holds."""
     try:
         return json.loads((checkpoint / "checkpoint.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -90,21 +71,7 @@ def read(checkpoint: Path) -> Dict[str, Any]:
 def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> None:
     """Give a chain, and a loss that has any, the parameters of a checkpoint, each on its own context.
 
-    Parameters
-    ----------
-    checkpoint : Path
-        From `find`.
-    chain : Chain
-        Of the sizes that the checkpoint names.
-    plan : Plan
-        Where its layers shall live; it may differ from the run's.
-    loss : Block or None
-        The run's, if it has parameters.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint is another model's.
+    The plan may differ from the run's; the sizes are those that the checkpoint names.
     """
     with Pipeline(chain, plan, loss) as pipe:
         pipe.load_parameters(str(checkpoint / "model.params"))

@@ -20,7 +20,7 @@ class Progress:
     ``counted`` what speed counts, such as source and target tokens. ``seconds`` have passed since training began (the
     time between a death and a resumption is left out), of which ``training_seconds`` were spent on steps.
     ``train_loss`` holds [step, loss per token] each, in nats, ``valid`` the same of the validation data, and what else
-    was scored.
+    was scored; ``best`` is the highest criterion of all validations, whatever the task takes for one.
     """
 
     epoch: int = 0
@@ -31,6 +31,7 @@ class Progress:
     training_seconds: float = 0.0
     train_loss: List[List[float]] = field(default_factory=list)
     valid: List[List[float]] = field(default_factory=list)
+    best: float = -math.inf
 
 
 class Meter:

@@ -1,4 +1,4 @@
-"""The loop that every training run goes through: steps, logs, checkpoints."""
+"""The loop that every training run goes through, whatever its task: steps, logs, checkpoints, results."""
 from __future__ import annotations
 
 import logging
@@ -6,138 +6,116 @@ import math
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterator, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Protocol, Sequence, Tuple
 
+import gluonnlp
 import mxnet as mx
+import numpy
+import sacrebleu
+import sentencepiece
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from .. import runtime
+from ..command import save_options, saved_options
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
 from .learning_rate import cosine_rate
-from .progress import Meter, perplexity
+from .options import RunOptions
+from .progress import Meter, Progress, perplexity, start_log
+from .results import describe_run, draw_curve, write_results
 
+_BETA2 = 0.98  # Vaswani et al. 2017; second moments over some 50 steps, a warm-up's length, not over 0.999's 1,000
+_PACKAGES = (mx, numpy, gluonnlp, sentencepiece, sacrebleu)
 _log = logging.getLogger(__name__)
 
 
+class Validation(NamedTuple):
+    """What a validation says."""
+
+    values: Sequence[float]  # the loss per token in nats, and what else was scored
+    criterion: float  # the model with the highest is the best
+    text: str  # for the log
+    remarks: Sequence[str] = ()  # lines of the log below it
+
+
+class Task(Protocol):
+    """What is trained: a run asks it for batches, steps, and what they are worth."""
+
+    sizes: Any  # a dataclass that the model is built from; a checkpoint holds it
+    fingerprint: str  # of the data, which must be the same when a run is resumed
+    steps_per_epoch: int
+    score_name: str  # of a validation's second value, if that is to be drawn
+
+    def batches(self, epoch: int, start: int) -> Iterator[Any]:
+        """The batches of an epoch, from 0, without the first ``start``."""
+
+    def step(self, batch: Any) -> Tuple[mx.nd.NDArray, int, int]:
+        """Run forward and backward; returns the summed loss, unwaited for, the number of tokens that it is summed
+        over, and what speed counts."""
+
+    def validate(self, epoch: int) -> Validation:
+        """Score the model as it is after ``epoch`` epochs."""
+
+    def finish(self) -> Tuple[Dict[str, Any], List[str]]:
+        """Score the best model; returns results by name, and lines for the log."""
+
+    def save(self, folder: Path) -> None:
+        """Write what a checkpoint holds besides parameters and optimizer states."""
+
+    def restore(self, folder: Path) -> None:
+        """Take from a checkpoint what `save` wrote and a resumed run needs."""
+
+
 class Run:
-    """One run of training, from its first step, or a checkpoint's, to ``results.json``.
+    """One run of a task, from its first step, or a checkpoint's, to ``results.json``.
 
-    A subclass sets the attributes below and says what a step, a validation and the end are: ``_batches``, ``_train``,
-    ``_validate``, ``_finish`` and, where a checkpoint holds more than the model's arrays, ``_parts`` and ``_restore``.
-
-    Parameters
-    ----------
-    folder : Path
-        The run's folder.
-    steps_per_epoch : int
-        Batches of an epoch.
-    sizes : dataclass
-        What the model is built from; a checkpoint holds it.
-    corpus : str
-        Fingerprint of the data, which must be the same when a run is resumed.
-
-    Attributes
-    ----------
-    options : dataclass
-        With ``epochs``, ``learning_rate``, ``warmup_steps``, ``seed``, ``log_interval``, ``save_interval`` and
-        ``timeline_step``.
-    pipe, trainer : Pipeline, Trainer
-        What is trained.
-    progress : Progress
-        How far it is.
-    unit : str
-        What speed counts.
-    retry : str
-        What to do besides lowering the rate when training diverged.
+    What is trained is ``pipe``, by ``trainer``; ``progress`` tells how far it is.
     """
 
-    unit = "tokens"
-    retry = "and --resume"
-    options: Any
-    pipe: Pipeline
-    trainer: Trainer
-    progress: Any
-
-    def __init__(self, folder: Path, steps_per_epoch: int, sizes: Any, corpus: str) -> None:
-        self._folder, self._steps_per_epoch, self._sizes, self._corpus = folder, steps_per_epoch, sizes, corpus
-        self._total_steps = self.options.epochs * steps_per_epoch
+    def __init__(self, task: Task, options: RunOptions, pipe: Pipeline, trainer: Trainer, folder: Path) -> None:
+        self._task, self._options, self._pipe, self._trainer, self._folder = task, options, pipe, trainer, folder
+        self._total_steps = options.epochs * task.steps_per_epoch
         self._clock = time.perf_counter()
+        self.progress = Progress()
 
-    def _batches(self, epoch: int, start: int) -> Iterator[Any]:
-        """The batches of an epoch without the first ``start``."""
-        raise NotImplementedError
+    def train(self) -> Dict[str, Any]:
+        """Train to the end, score the best checkpoint on the test data, and return what ``results.json`` then holds.
 
-    def _train(self, batch: Any) -> Tuple[mx.nd.NDArray, int, int]:
-        """Forward and backward pass; returns the summed loss, unwaited for, target tokens, and words for the speed."""
-        raise NotImplementedError
-
-    def _validate(self) -> None:
-        """Measure, append to ``progress.valid``, log, and save the model as "best" if it is."""
-        raise NotImplementedError
-
-    def _finish(self) -> Dict[str, Any]:
-        """Measure the best checkpoint and write the results."""
-        raise NotImplementedError
-
-    def _explained(self, loss: float) -> str:
-        """What a log line says of the loss besides its value."""
-        return f" ppl {perplexity(loss):.2f}"
-
-    def _parts(self) -> Sequence[Any]:
-        """What a checkpoint holds besides parameters and optimizer states; each has ``save(folder)``."""
-        return ()
-
-    def _restore(self, found: Path) -> None:
-        """Take from a checkpoint what `_parts` wrote and a resumed run needs."""
-
-    def resume(self) -> None:
-        """Go on from the run's latest checkpoint, or from the beginning if it has none yet.
-
-        Raises
-        ------
-        ValueError
-            If the text differs from the run's.
+        With ``--resume`` the run goes on from its latest checkpoint. A loss or a norm of the gradients that is no
+        longer finite is a RuntimeError, which says at which step and what to do.
         """
-        found = checkpoint.find(self._folder, "latest")
-        if found is None:
-            _log.info("no checkpoint in %s yet; starting from the beginning", self._folder)
-            return
-        saved = checkpoint.read(found)
-        if saved["corpus"] != self._corpus:
-            raise ValueError(f"the text is not the one that {self._folder} was trained on; resume with the run's own")
-        self.pipe.load_parameters(str(found / "model.params"))
-        self.trainer.load_states(str(found / "optimizer.params"))
-        self.progress = type(self.progress)(**saved["progress"])
-        self._restore(found)
-        _log.info("resumed %s at step %d", found, self.progress.step)
-
-    def run(self) -> Dict[str, Any]:
-        """Train to the end, measure the best checkpoint on the test data, and write ``results.json``.
-
-        Returns
-        -------
-        dict
-            The content of ``results.json``.
-
-        Raises
-        ------
-        RuntimeError
-            If the loss or the gradients' norm is no longer finite; says at which step and what to do.
-        """
+        if self._options.resume:
+            self._resume()
+        for change in save_options(self._folder, self._options):
+            _log.info("resuming: %s", change)
         with logging_redirect_tqdm([logging.getLogger("mxmp")]):
             self._clock = time.perf_counter()
-            while self.progress.epoch < self.options.epochs:
+            while self.progress.epoch < self._options.epochs:
                 self._epoch()
                 self._validate()
                 self._save("latest")
             return self._finish()
 
+    def _resume(self) -> None:
+        latest = checkpoint.find(self._folder, "latest")
+        if latest is None:
+            _log.info("no checkpoint in %s yet; starting from the beginning", self._folder)
+            return
+        saved = checkpoint.read(latest)
+        if saved["fingerprint"] != self._task.fingerprint:
+            raise ValueError(f"the text is not the one that {self._folder} was trained on; resume with the run's own")
+        self._pipe.load_parameters(str(latest / "model.params"))
+        self._trainer.load_states(str(latest / "optimizer.params"))
+        self.progress = Progress(**saved["progress"])
+        self._task.restore(latest)
+        _log.info("resumed %s at step %d", latest, self.progress.step)
+
     def _epoch(self) -> None:
-        progress, options = self.progress, self.options
+        progress, options = self.progress, self._options
         meter = Meter()
-        with tqdm(self._batches(progress.epoch, progress.batch), f"epoch {progress.epoch + 1}/{options.epochs}",
-                  self._steps_per_epoch, initial=progress.batch, unit="batch", leave=False, disable=None) as bar:
+        with tqdm(self._task.batches(progress.epoch, progress.batch), f"epoch {progress.epoch + 1}/{options.epochs}",
+                  self._task.steps_per_epoch, initial=progress.batch, unit="batch", leave=False, disable=None) as bar:
             for batch in bar:
                 rate = cosine_rate(progress.step, self._total_steps, options.learning_rate, options.warmup_steps)
                 self._step(batch, rate, meter)
@@ -156,44 +134,81 @@ class Run:
     def _step(self, batch: Any, rate: float, meter: Meter) -> None:
         """One update, which is not waited for."""
         timeline = None
-        if self.progress.step + 1 == self.options.timeline_step:
+        if self.progress.step + 1 == self._options.timeline_step:
             mx.nd.waitall()  # what earlier steps left to do is not to be drawn
-            timeline = self.pipe.timeline()
-        self.pipe.seed(self.options.seed * 1_000_003 + self.progress.step)
-        loss, tokens, counted = self._train(batch)
+            timeline = self._pipe.timeline()
+        self._pipe.seed(self._options.seed * 1_000_003 + self.progress.step)
+        loss, tokens, counted = self._task.step(batch)
         if timeline is not None:
             timeline.stop()
             timeline.save(str(self._folder / "timeline.png"))
             timeline.save_trace(str(self._folder / "timeline.json"))
-        self.trainer.set_learning_rate(rate)
-        meter.add(loss, self.trainer.step(tokens), tokens, counted)
+        self._trainer.set_learning_rate(rate)
+        meter.add(loss, self._trainer.step(tokens), tokens, counted)
 
     def _report(self, meter: Meter, bar: tqdm, rate: float) -> None:
         progress = self.progress
         loss, norm, seconds = meter.read()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
-                               f"--learning_rate (now {self.options.learning_rate}) {self.retry}")
+                               f"--learning_rate (now {self._options.learning_rate}) and --resume")
         progress.training_seconds += seconds
         progress.counted += meter.counted
         progress.train_loss.append([progress.step, loss])
-        speed, also = meter.counted / seconds, self._explained(loss)
-        bar.set_postfix_str(f"loss {loss:.3f}{also}, {speed:.0f} {self.unit}/s, norm {norm:.2f}, lr {rate:.1e}")
-        _log.info("epoch %d step %d/%d loss %.4f%s %.0f %s/s norm %.3f lr %.2e", progress.epoch + 1, progress.step,
-                  self._total_steps, loss, also, speed, self.unit, norm, rate)
+        speed, ppl = meter.counted / seconds, perplexity(loss)
+        bar.set_postfix_str(f"loss {loss:.3f} ppl {ppl:.2f}, {speed:.0f} tokens/s, norm {norm:.2f}, lr {rate:.1e}")
+        _log.info("epoch %d step %d/%d loss %.4f ppl %.2f %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1,
+                  progress.step, self._total_steps, loss, ppl, speed, norm, rate)
+
+    def _validate(self) -> None:
+        progress = self.progress
+        validation = self._task.validate(progress.epoch)
+        self._tick()
+        progress.valid.append([progress.step, *validation.values])
+        _log.info("epoch %d valid: %s, after %.1f minutes", progress.epoch, validation.text, progress.seconds / 60)
+        for remark in validation.remarks:
+            _log.info(remark)
+        if validation.criterion > progress.best:
+            progress.best = validation.criterion
+            self._save("best")
+
+    def _finish(self) -> Dict[str, Any]:
+        self._pipe.load_parameters(str(checkpoint.best(self._folder) / "model.params"))
+        scores, lines = self._task.finish()
+        self._tick()
+        results = {**scores, **describe_run(self._options, self._pipe.plan, self.progress, _PACKAGES)}
+        write_results(self._folder, results)
+        draw_curve(self.progress, self._folder / "loss.png", self._task.score_name)
+        for line in lines:
+            _log.info(line)
+        return results
 
     def _save(self, kind: str) -> None:
         self._tick()
-        described = {"model": vars(self._sizes), "options": asdict(self.options), "corpus": self._corpus,
-                     "progress": asdict(self.progress)}
-        checkpoint.save(self._folder, kind, self.progress.step, self.pipe, self.trainer, described, *self._parts())
-
-    def _load_best(self) -> None:
-        """Go back to the parameters of the best checkpoint."""
-        best = checkpoint.find(self._folder, "best", "latest")
-        self.pipe.load_parameters(str(Path(str(best)) / "model.params"))
+        described = {"model": asdict(self._task.sizes), "options": asdict(self._options),
+                     "fingerprint": self._task.fingerprint, "progress": asdict(self.progress)}
+        checkpoint.save(self._folder, kind, self.progress.step, self._pipe, self._trainer, described, self._task)
 
     def _tick(self) -> None:
         """Count the time since the last tick, whatever it was spent on."""
         now = time.perf_counter()
         self.progress.seconds, self._clock = self.progress.seconds + now - self._clock, now
+
+
+def start(pipe: Pipeline, options: RunOptions) -> Trainer:
+    """Draw a pipeline's initial values, which the seed fixes, and make its optimizer."""
+    mx.random.seed(options.seed)
+    pipe.initialize(force_reinit=True)
+    return Trainer(pipe, "adam", {"learning_rate": options.learning_rate, "beta2": _BETA2},
+                   clip_norm=options.clip_norm)
+
+
+def open_folder(options: RunOptions, name: str) -> Path:
+    """The run's folder, for a new run or one that is resumed, with its log begun; ``runs/NAME-TIME`` by default."""
+    folder = Path(options.output_dir or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if saved_options(folder, type(options)) and not options.resume:
+        raise ValueError(f"{folder} holds a training run; go on with --resume, or choose another --output_dir")
+    folder.mkdir(parents=True, exist_ok=True)
+    start_log(folder)
+    _log.info("run folder %s, runtime %s", folder, runtime.report())
+    return folder

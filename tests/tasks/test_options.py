@@ -1,4 +1,6 @@
 """Options of all tasks: defaults of the data sets, what may not change, errors."""
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -36,3 +38,9 @@ def test_every_option_has_help_and_what_is_fixed_is_one(task):
 def test_impossible_values_are_named(kind, wrong, message):
     with pytest.raises(ValueError, match=message):
         kind(**wrong)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_flags_are_parsed_before_mxnet_loads(task):
+    code = f"import sys, {task.__name__}; sys.exit('mxnet' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

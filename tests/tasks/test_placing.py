@@ -2,8 +2,7 @@
 import mxnet as mx
 
 from mxmp.tasks.placing import choose_contexts, choose_plan
-from mxmp.tasks.translation.assemble import chain_costs
-from mxmp.tasks.translation.model import ModelOptions, translation_chain
+from mxmp.tasks.translation.model import ModelOptions, chain_costs, translation_chain
 
 TWO = [mx.cpu(0), mx.cpu(1)]
 
@@ -16,7 +15,7 @@ def test_the_default_plan_is_as_balanced_as_any_cut():
     work = [cost.flops for cost in costs()]
     plan = choose_plan(costs(), TWO)
     slowest = [max(sum(work[:cut]), sum(work[cut:])) for cut in range(1, len(work))]
-    assert max(sum(work[i] for i in part) for part in plan.ranges) == min(slowest)
+    assert max(sum(work[i] for i in stage) for stage in plan.ranges) == min(slowest)
 
 
 def test_an_explicit_plan_is_taken_as_it_is():

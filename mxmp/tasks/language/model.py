@@ -2,47 +2,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, List, Sequence
 
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import Parameter
 
 from ... import nn
-from ...planning import Plan
+from ...planning import LayerCost, Plan, analytic
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Sizes of the language model.
+    """Sizes of the language model."""
 
-    Parameters
-    ----------
-    vocab_size : int
-        Number of tokens V.
-    embed_size : int
-        Width E of the embedding, and of the last LSTM layer, so that the two tables have one shape.
-    hidden_size : int
-        Width H of the LSTM layers before the last.
-    num_layers : int
-        LSTM layers, at least 1; residual from the third where input and output are equally wide.
-    dropout : float
-        On the embedding, between LSTM layers and before the vocabulary; one mask per row and time chunk.
-    tied : bool
-        Whether embedding and projection are one table (Press and Wolf 2017).
-
-    Raises
-    ------
-    ValueError
-        If a size is below 1 or the dropout is no share.
-    """
-
-    vocab_size: int
-    embed_size: int = 256
-    hidden_size: int = 256
-    num_layers: int = 2
-    dropout: float = 0.0
-    tied: bool = False
+    vocab_size: int  # tokens V
+    embed_size: int = 256  # width E of the embedding and of the last LSTM layer: the two tables have one shape
+    hidden_size: int = 256  # width H of the LSTM layers before the last
+    num_layers: int = 2  # LSTM layers; residual from the third where input and output are equally wide
+    dropout: float = 0.0  # on the embedding, between LSTM layers and before the vocabulary; one mask per row and chunk
+    tied: bool = False  # embedding and projection are one table (Press and Wolf 2017)
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "embed_size", "hidden_size", "num_layers"):
@@ -53,20 +32,11 @@ class ModelOptions:
 
 
 def language_chain(options: ModelOptions, projection: bool = True) -> nn.Chain:
-    """Build the language model as one chain of named layers, all of which can run in time chunks.
+    """The language model as one chain of named layers, all of which can run in time chunks.
 
-    Parameters
-    ----------
-    options : ModelOptions
-        Its sizes.
-    projection : bool, default True
-        Whether it ends with the projection to the vocabulary; a `ShardedSoftmaxLoss` has one of its own.
-
-    Returns
-    -------
-    Chain
-        From tokens (N, T) int32 to logits (N, T, V) or, without the projection, the last LSTM layer's outputs
-        (N, T, E): batch first as the tokens are, for a pipeline joins time chunks along the second axis.
+    From tokens (N, T) int32 to logits (N, T, V) or, without the ``projection``, of which a `ShardedSoftmaxLoss` has one
+    of its own, the last LSTM layer's outputs (N, T, E): batch first as the tokens are, for a pipeline joins time chunks
+    along the second axis.
     """
     chain = nn.Chain(prefix="language_")
     with chain.name_scope():
@@ -92,24 +62,9 @@ def _layer(options: ModelOptions, i: int) -> Any:
 
 
 def split_loss(options: ModelOptions, contexts: Sequence[mx.Context]) -> nn.ShardedSoftmaxLoss:
-    """The loss of a chain without a projection: this is split over contexts.
+    """The loss of a chain without a projection, whose rows live on several ``contexts``.
 
-    Parameters
-    ----------
-    options : ModelOptions
-        The chain's.
-    contexts : sequence of mx.Context
-        Where the projection's rows live.
-
-    Returns
-    -------
-    ShardedSoftmaxLoss
-        Takes the chain's outputs (N, T, E), labels (N, T) and lengths (N,).
-
-    Raises
-    ------
-    ValueError
-        If the projection should be tied to the embedding.
+    It takes the chain's outputs (N, T, E), labels (N, T) and lengths (N,).
     """
     if options.tied:
         raise ValueError("--tied: a projection that is split over contexts cannot share the embedding's table; leave "
@@ -118,19 +73,10 @@ def split_loss(options: ModelOptions, contexts: Sequence[mx.Context]) -> nn.Shar
 
 
 def begin_with_frequencies(biases: Sequence[Parameter], sentences: Sequence[Sequence[int]], end: int) -> None:
-    """Set the output's bias to the logarithms of the tokens' frequencies.
+    """Set the output's biases, several where it is split by rows, to the logarithms of the tokens' frequencies.
 
-    So the first steps need not learn what counting tells: on Tatoeba's English side the perplexity after 200 steps of
-    1,024 tokens is 47 instead of 157.
-
-    Parameters
-    ----------
-    biases : sequence of Parameter
-        The projection's, initialized; several where it is split by rows.
-    sentences : list of list of int
-        Token numbers without end marks.
-    end : int
-        The end mark, one of which ends each sentence.
+    The sentences are token numbers without end marks, of which each has one. So the first steps need not learn what
+    counting tells: on Tatoeba's English side the perplexity after 200 steps of 1,024 tokens is 47 instead of 157.
     """
     size = sum(bias.shape[0] for bias in biases)
     tokens = np.concatenate([np.asarray(sentence, int) for sentence in sentences])
@@ -142,21 +88,16 @@ def begin_with_frequencies(biases: Sequence[Parameter], sentences: Sequence[Sequ
 
 
 def check_tied(options: ModelOptions, plan: Plan) -> None:
-    """Refuse a plan that takes a tied table's two ends apart.
-
-    Parameters
-    ----------
-    options : ModelOptions
-        Whether the table is tied.
-    plan : Plan
-        Where the layers shall live.
-
-    Raises
-    ------
-    ValueError
-        With the contexts of both ends, and what to do.
-    """
+    """Refuse a plan that takes a tied table's two ends apart."""
     first, last = plan.contexts[0], plan.contexts[-1]
     if options.tied and len(plan.contexts) > 1:
         raise ValueError(f"--tied: the embedding would live on {first} and the projection on {last} (plan {plan}), but "
                          f"they are one table; give one context, as --contexts \"{first}\", or leave out --tied")
+
+
+def chain_costs(chain: nn.Chain, loss: Any, batch_size: int = 64, bptt: int = 16) -> List[LayerCost]:
+    """The computed cost of each layer of the language ``chain`` for ``batch_size`` rows of ``bptt`` steps.
+
+    With the last layer's counts what a ``loss`` that has the projection does on one context.
+    """
+    return analytic(chain, mx.nd.zeros((batch_size, bptt), dtype="int32"), loss=loss)

@@ -6,56 +6,26 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence
 import mxnet as mx
 import numpy as np
 
-from ...data.prefetch import prefetch
+from ...data import prefetch
 
 
 class Segment(NamedTuple):
-    """N rows' next T tokens; what row n reads first is what it last had to predict before.
+    """N rows' next T tokens, on the CPU; what row n reads first is what it last had to predict before."""
 
-    Attributes
-    ----------
-    tokens : NDArray
-        (N, T) int32 on the CPU, what the model reads.
-    labels : NDArray
-        (N, T) int32 on the CPU, the token after each.
-    valid_length : NDArray
-        (N,) int32 on the CPU, how many labels of each row count.
-    num_tokens : int
-        Labels that count.
-    """
-
-    tokens: mx.nd.NDArray
-    labels: mx.nd.NDArray
-    valid_length: mx.nd.NDArray
-    num_tokens: int
+    tokens: mx.nd.NDArray  # (N, T) int32, what the model reads
+    labels: mx.nd.NDArray  # (N, T) int32, the token after each
+    valid_length: mx.nd.NDArray  # (N,) int32, how many labels of each row count
+    num_tokens: int  # labels that count
 
 
 class TrainingStream:
-    """All sentences, each with an end mark, as ``batch_size`` rows of a whole number of segments.
+    """All sentences, each with an end mark, as ``batch_size`` rows of a whole number of segments of ``bptt`` steps.
 
-    A row goes on where its segment before ended, so that recurrent states can be carried from one to the next
-    (truncated back-propagation through time). What is left over at the end of the stream, fewer than
-    ``batch_size * bptt`` tokens, is left out.
-
-    Parameters
-    ----------
-    sentences : list of list of int
-        Token numbers without end marks.
-    end : int
-        The end mark, which also precedes the first sentence.
-    batch_size : int
-        Rows N.
-    bptt : int
-        Steps T of a segment.
-    seed : int
-        Draws the order of the sentences, another one for each epoch.
-    shuffle : bool
-        False keeps the sentences as they are, for text that runs on from line to line.
-
-    Raises
-    ------
-    ValueError
-        If there are too few tokens for one segment.
+    Sentences are token numbers without the ``end`` mark, which also precedes the first. A row goes on where its segment
+    before ended, so that recurrent states can be carried from one to the next (truncated back-propagation through
+    time). What is left over at the end of the stream, fewer than ``batch_size * bptt`` tokens, is left out. The
+    ``seed`` draws the order of the sentences, another one for each epoch; without ``shuffle`` they stay as they are,
+    for text that runs on from line to line.
     """
 
     def __init__(self, sentences: Sequence[Sequence[int]], end: int, batch_size: int, bptt: int,
@@ -90,28 +60,14 @@ class TrainingStream:
 def evaluation_segments(sentences: Sequence[Sequence[int]], end: int, batch_size: int, bptt: int) -> List[Segment]:
     """Segments that have every token of the sentences, and every end mark, exactly once among their labels.
 
-    Rows begin at the beginning of a sentence; the shorter ones are padded, and their padding does not count.
-
-    Parameters
-    ----------
-    sentences : list of list of int
-        Token numbers without end marks, at least one sentence.
-    end : int
-        The end mark, which also precedes the first sentence of each row.
-    batch_size : int
-        Rows N.
-    bptt : int
-        Steps T of each segment but the last, which may have fewer.
-
-    Returns
-    -------
-    list of Segment
-        One after the other.
+    Sentences, at least one, are token numbers without the ``end`` mark, which also precedes the first of each row. Rows
+    begin at the beginning of a sentence; the shorter ones are padded, and their padding does not count. Each segment
+    has ``bptt`` steps, the last one perhaps fewer.
     """
     sizes = np.array([len(sentence) + 1 for sentence in sentences])
     # a sentence goes to the row that its first token would be in if rows were cut anywhere
-    place = (np.cumsum(sizes) - sizes) * batch_size // sizes.sum()
-    rows = [[end] + [token for i in np.flatnonzero(place == n) for token in (*sentences[i], end)]
+    row_of = (np.cumsum(sizes) - sizes) * batch_size // sizes.sum()
+    rows = [[end] + [token for i in np.flatnonzero(row_of == n) for token in (*sentences[i], end)]
             for n in range(batch_size)]
     lengths = np.array([len(row) - 1 for row in rows])
     padded = np.full((batch_size, lengths.max() + 1), end, np.int32)

@@ -1,18 +1,25 @@
-"""Tokens of a language model: words or subwords behind one face."""
+"""Tokens of a language model, words or subwords behind one face, and a text encoded with them."""
 from __future__ import annotations
 
+import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, List, Sequence, Union
 
 import gluonnlp
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from ...data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords
+from ...data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords, Text
+from .options import Options
 
 _FILE = "words.json"
 _UNKNOWN, _END = "<unk>", "</s>"
 _split = Tokenizer13a()
+_log = logging.getLogger(__name__)
+
+Sentences = List[List[int]]
+"""Token numbers of each line, without end marks."""
 
 
 def split_words(line: str) -> List[str]:
@@ -28,17 +35,7 @@ def join_words(words: Iterable[str]) -> str:
 class Words:
     """Whole words; rare ones share one token, ``<unk>``.
 
-    Parameters
-    ----------
-    vocab : gluonnlp.Vocab
-        From `learn`, or read from a file.
-
-    Attributes
-    ----------
-    end, unknown : int
-        The numbers of ``</s>`` and ``<unk>``.
-    never_sampled : list of int
-        Tokens that are no text.
+    ``end`` and ``unknown`` are the numbers of ``</s>`` and ``<unk>``; those ``never_sampled`` are no text.
     """
 
     def __init__(self, vocab: gluonnlp.Vocab) -> None:
@@ -74,20 +71,7 @@ class Words:
 
 
 class Pieces:
-    """Subwords of sentencepiece: every text has tokens, and none is unknown but for new characters.
-
-    Parameters
-    ----------
-    subwords : Subwords
-        Of one language on both sides.
-
-    Attributes
-    ----------
-    end, unknown : int
-        The numbers of the end mark and of the token for new characters.
-    never_sampled : list of int
-        Tokens that are no text.
-    """
+    """Subwords of sentencepiece, of one language on both sides: none is ``unknown`` but for new characters."""
 
     def __init__(self, subwords: Subwords) -> None:
         self._subwords = subwords
@@ -96,13 +80,7 @@ class Pieces:
 
     @classmethod
     def learn(cls, lines: Sequence[str], vocab_size: int) -> Pieces:
-        """Learn byte-pair encodings; returns ``vocab_size`` tokens that ``lines`` can be made of.
-
-        Raises
-        ------
-        ValueError
-            If ``vocab_size`` has no room for the text's characters.
-        """
+        """Learn byte-pair encodings; returns ``vocab_size`` tokens that ``lines`` can be made of."""
         return cls(Subwords.train(ParallelText(list(lines), list(lines)), vocab_size))
 
     def __len__(self) -> int:
@@ -127,13 +105,7 @@ Vocabulary = Union[Words, Pieces]
 
 
 def load_vocabulary(folder: Path) -> Vocabulary:
-    """The vocabulary whose `save` wrote into ``folder``.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds neither kind.
-    """
+    """The vocabulary whose `save` wrote into ``folder``."""
     if not (folder / _FILE).is_file():
         return Pieces(Subwords.load(folder))
     return Words(gluonnlp.Vocab.from_json((folder / _FILE).read_text(encoding="utf-8")))
@@ -142,3 +114,39 @@ def load_vocabulary(folder: Path) -> Vocabulary:
 def count_words(lines: Sequence[str]) -> int:
     """The number of words of ``lines``, an end mark for each line among them: what perplexities per word divide by."""
     return sum(len(split_words(line)) + 1 for line in lines)
+
+
+@dataclass
+class Encoded:
+    """A text as token numbers, and the words of the splits that are scored."""
+
+    text: Text
+    vocabulary: Vocabulary  # learned from the training lines
+    train: Sentences
+    valid: Sentences
+    test: Sentences
+    valid_words: int  # as of `count_words`
+    test_words: int
+
+
+def encode(text: Text, options: Options) -> Encoded:
+    """Learn the vocabulary from the training text, and return all three splits as token numbers."""
+    vocabulary: Vocabulary = Words.learn(text.train, options.min_count) if options.units == "words" else \
+        Pieces.learn(text.train, options.vocab_size)
+    train, valid, test = (vocabulary.encode(lines) for lines in (text.train, text.valid, text.test))
+    encoded = Encoded(text, vocabulary, train, valid, test, count_words(text.valid), count_words(text.test))
+    _log.info("%s: %d, %d and %d lines to train, validate and test on; %d %s; %d training tokens with end marks, "
+              "%.2f%% of the test's %d are unknown", text.name, len(train), len(valid), len(test), len(vocabulary),
+              options.units, num_tokens(train), 100 * unknown_share(encoded), num_tokens(test))
+    return encoded
+
+
+def num_tokens(sentences: Sentences) -> int:
+    """The number of tokens of ``sentences``, an end mark for each among them."""
+    return sum(len(sentence) + 1 for sentence in sentences)
+
+
+def unknown_share(encoded: Encoded) -> float:
+    """The share of the test tokens of ``encoded``, end marks among them, that stand for unknown words, 0 to 1."""
+    unknown = encoded.vocabulary.unknown
+    return sum(sentence.count(unknown) for sentence in encoded.test) / num_tokens(encoded.test)

@@ -9,49 +9,27 @@ from ...planning import Plan
 
 
 class StepDecoder:
-    """Run the chain's layers one target token at a time, each on its own context.
+    """Run the layers of a translation chain with its parameters one target token at a time, each on its own context.
 
     It follows gluonnlp's contract for a decoder: ``log_probs, states = decoder(tokens, states)``, the leading
     axis of every state being sentences x beams. The states travel: they lie on the last context, where the
     search reorders them, and visit their layer's context in each step.
-
-    Parameters
-    ----------
-    chain : Chain
-        From `translation_chain`, with parameters in place.
-    plan : Plan
-        Where the layers live.
-
-    Attributes
-    ----------
-    context : mx.Context
-        The last one, on which tokens, states and log probabilities lie.
     """
 
     def __init__(self, chain: Any, plan: Plan) -> None:
         self._layers: Dict[str, Any] = chain.layers
         names = list(self._layers)
-        self._contexts = {names[i]: context for context, part in zip(plan.contexts, plan.ranges) for i in part}
+        self._contexts = {names[i]: context for context, stage in zip(plan.contexts, plan.ranges) for i in stage}
         self._encoder = names[:names.index("target_embedding")]
         self._decoder = [name for name in names if name.startswith("decoder_")]
-        self.context = plan.contexts[-1]
+        self.context = plan.contexts[-1]  # of tokens, states and log probabilities
         for layer in self._layers.values():
             layer.hybridize()
 
     def encode(self, src: mx.nd.NDArray, src_len: mx.nd.NDArray) -> List[mx.nd.NDArray]:
-        """Run the encoder and keep its output.
+        """Run the encoder on source ids with `EOS_ID`, (N, S) int32, and their lengths, (N,) int32; keep its output.
 
-        Parameters
-        ----------
-        src : NDArray
-            (N, S) int32, source ids with `EOS_ID`, padded.
-        src_len : NDArray
-            (N,) int32, their lengths.
-
-        Returns
-        -------
-        list of NDArray
-            The decoder's first states, (N, H) float32 each: of every decoder layer hidden and cell state.
+        Returns the decoder's first states, (N, H) float32 each: of every decoder layer hidden and cell state.
         """
         arrays: Tuple = (src, src_len, src)  # the encoder only carries its third array
         for name in self._encoder:
@@ -64,19 +42,9 @@ class StepDecoder:
         return states
 
     def __call__(self, tokens: mx.nd.NDArray, states: Sequence[Any]) -> Tuple[mx.nd.NDArray, List[mx.nd.NDArray]]:
-        """Take one step.
+        """Take one step from the latest ``tokens``, (sentences x beams,) int32, and the ``states`` of the step before.
 
-        Parameters
-        ----------
-        tokens : NDArray
-            (sentences x beams,) int32, the latest of each translation.
-        states : sequence of NDArray
-            From `encode` or the step before.
-
-        Returns
-        -------
-        NDArray, list of NDArray
-            Log probabilities of the next token, (sentences x beams, V) float32, in nats, and the new states.
+        Returns the log probabilities of the next token, (sentences x beams, V) float32, in nats, and the new states.
         """
         hidden = self._call("target_embedding", tokens.expand_dims(1))  # (1, B, E)
         new_states: List[mx.nd.NDArray] = []

@@ -2,45 +2,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Tuple
+from typing import Any, List, Tuple
 
 from ... import nn
+from ...planning import LayerCost, analytic
+
+_TYPICAL_LENGTH = 16  # subwords of a sentence; the shares of the work hardly depend on it
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Sizes of the translation model.
+    """Sizes of the translation model."""
 
-    Parameters
-    ----------
-    src_vocab_size, tgt_vocab_size : int
-        Numbers of tokens.
-    shared_vocab : bool
-        Whether source and target use one vocabulary, and so one embedding table.
-    embed_size : int
-        Width E of embeddings and of the layer before the vocabulary.
-    hidden_size : int
-        Width H of the LSTMs; the bidirectional layer has H in each direction, or H / 2 where it is the encoder's
-        only layer.
-    encoder_layers, decoder_layers : int
-        LSTM layers, at least 1 each; the encoder's first is bidirectional.
-    dropout : float
-        On the embeddings, between LSTM layers and before the vocabulary; one mask per sequence.
-
-    Raises
-    ------
-    ValueError
-        If a size is impossible.
-    """
-
-    src_vocab_size: int
+    src_vocab_size: int  # tokens
     tgt_vocab_size: int
-    shared_vocab: bool = True
-    embed_size: int = 256
-    hidden_size: int = 384
-    encoder_layers: int = 2
+    shared_vocab: bool = True  # one vocabulary on both sides, and so one embedding table
+    embed_size: int = 256  # width E of embeddings and of the layer before the vocabulary
+    hidden_size: int = 384  # width H of the LSTMs; of each direction of the bidirectional one, see direction_size
+    encoder_layers: int = 2  # LSTM layers, the first of them bidirectional
     decoder_layers: int = 2
-    dropout: float = 0.3
+    dropout: float = 0.3  # on the embeddings, between LSTM layers and before the vocabulary; one mask per sequence
 
     def __post_init__(self) -> None:
         for name in ("embed_size", "hidden_size", "encoder_layers", "decoder_layers"):
@@ -60,23 +41,13 @@ class ModelOptions:
 
 
 def translation_chain(options: ModelOptions) -> nn.Chain:
-    """Build the encoder-decoder of the design as one chain of named layers.
+    """The encoder-decoder as one chain of named layers.
 
-    The attention reads the bottom decoder layer's outputs for all target steps at once, so that nothing ties the
-    upper layers' step t to their step t-1 but their own recurrence (GNMT, Wu et al. 2016, section 3.1): every
-    LSTM in training is one fused call over the sequence, and the layers can work as a pipeline.
-
-    Parameters
-    ----------
-    options : ModelOptions
-        The sizes.
-
-    Returns
-    -------
-    Chain
-        It takes ``src``, (N, S) int32, each row ending with the end-of-sentence token, then padding; ``src_len``,
-        (N,) int32; and ``tgt``, (N, T) int32, each row beginning with the begin-of-sentence token. It returns logits,
-        (T, N, V) float32.
+    It takes ``src``, (N, S) int32, each row ending with the end-of-sentence token, then padding; ``src_len``, (N,)
+    int32; and ``tgt``, (N, T) int32, each row beginning with the begin-of-sentence token. It returns logits, (T, N, V)
+    float32. The attention reads the bottom decoder layer's outputs for all target steps at once, so that nothing ties
+    the upper layers' step t to their step t-1 but their own recurrence (GNMT, Wu et al. 2016, section 3.1): every LSTM
+    in training is one fused call over the sequence, and the layers can work as a pipeline.
     """
     chain = nn.Chain(prefix="translation_")
     with chain.name_scope():
@@ -122,3 +93,9 @@ def _decoder_layer(options: ModelOptions, i: int) -> Any:
     """Upper decoder layer i, which reads [h, context]; residuals begin at the third layer."""
     layer = nn.ContextLSTM(options.hidden_size, options.dropout, 2 * options.hidden_size, prefix=f"decoder_{i}_")
     return nn.Residual(layer, prefix=f"decoder_{i}_residual_") if i > 1 else layer
+
+
+def chain_costs(chain: nn.Chain, batch_size: int = 64) -> List[LayerCost]:
+    """The computed cost of each layer of the translation ``chain`` for ``batch_size`` sentences of typical length."""
+    tokens = (batch_size, _TYPICAL_LENGTH)
+    return analytic(chain, tokens, (batch_size,), tokens)

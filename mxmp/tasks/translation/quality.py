@@ -7,46 +7,23 @@ from sacrebleu.metrics import BLEU
 
 
 class Quality(NamedTuple):
-    """How good translations are.
+    """How good translations are."""
 
-    Attributes
-    ----------
-    bleu : float
-        BLEU (Papineni et al. 2002), 0 to 100.
-    signature : str
-        How sacrebleu computed it.
-    exact_match : float
-        Share of translations that equal their references, 0 to 1.
-    length_ratio : float
-        Length of all translations over that of all references.
-    """
+    bleu: float  # Papineni et al. 2002, 0 to 100
+    signature: str  # how sacrebleu computed it
+    exact_match: float  # share of translations that equal their references, 0 to 1
+    length_ratio: float  # length of all translations over that of all references
 
-    bleu: float
-    signature: str
-    exact_match: float
-    length_ratio: float
+    def __str__(self) -> str:
+        return (f"BLEU {self.bleu:.2f}, exact match {100 * self.exact_match:.1f}%, length ratio "
+                f"{self.length_ratio:.3f} [{self.signature}]")
 
 
-def measure(hypotheses: Sequence[str], references: Sequence[str]) -> Quality:
-    """Score detokenised, cased translations against one reference each.
-
-    Parameters
-    ----------
-    hypotheses, references : sequence of str
-        Translations, and in the same order what they should be.
-
-    Returns
-    -------
-    Quality
-
-    Raises
-    ------
-    ValueError
-        If there are no sentences or the two differ in number.
-    """
+def score(hypotheses: Sequence[str], references: Sequence[str]) -> Quality:
+    """The quality of detokenised, cased translations with one reference each, in the same order."""
     if not references or len(hypotheses) != len(references):
         raise ValueError(f"cannot score {len(hypotheses)} translations against {len(references)} references")
     metric = BLEU()
-    score = metric.corpus_score(list(hypotheses), [list(references)])
+    bleu = metric.corpus_score(list(hypotheses), [list(references)])
     exact = sum(h == r for h, r in zip(hypotheses, references)) / len(references)
-    return Quality(score.score, str(metric.get_signature()), exact, score.sys_len / max(1, score.ref_len))
+    return Quality(bleu.score, str(metric.get_signature()), exact, bleu.sys_len / max(1, bleu.ref_len))

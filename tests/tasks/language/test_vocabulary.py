@@ -3,7 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxmp.tasks.language.vocabulary import Pieces, Words, count_words, join_words, load_vocabulary, split_words
+from mxmp.data import Text
+from mxmp.tasks.language.options import Options
+from mxmp.tasks.language.vocabulary import (
+    Pieces,
+    Words,
+    count_words,
+    encode,
+    join_words,
+    load_vocabulary,
+    num_tokens,
+    split_words,
+    unknown_share,
+)
 
 LINES = ["I don't know, really.", "She knows (I think).", "I know 3.5% of it; it's enough!", "I know, I know."]
 
@@ -48,3 +60,11 @@ def test_words_are_counted_with_an_end_for_each_line():
 def test_a_folder_without_either_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no subwords.model"):
         load_vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize("units, sizes", [("words", {"min_count": 2}), ("subwords", {"vocab_size": 20})])
+def test_the_vocabulary_is_learned_from_the_training_text_alone(units, sizes):
+    text = Text("x", ["a b", "a b", "ab ba"], ["b a"], ["a zz", "b"])
+    encoded = encode(text, Options(units=units, **sizes))
+    assert encoded.test_words == 5 and num_tokens(encoded.test) == sum(len(line) + 1 for line in encoded.test)
+    assert 0 < unknown_share(encoded) < 0.5 and encoded.vocabulary.unknown not in encoded.valid[0]

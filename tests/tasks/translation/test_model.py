@@ -120,3 +120,12 @@ def test_exported_from_any_plan_it_runs_on_one_context_at_any_size(counts, tmp_p
 def test_impossible_sizes_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         ModelOptions(**{"src_vocab_size": 23, "tgt_vocab_size": 23, **wrong})
+
+
+def test_three_copies_of_a_shared_table_are_saved_without_rounding(tmp_path):
+    chain = translation_chain(ModelOptions(900, 900, True, 8, 6, 2, 2, 0.0))
+    values = random_values(chain)
+    with pipelined(chain, values, None, (2, 3, 4), 1) as pipe:
+        pipe.save_parameters(str(tmp_path / "params"))
+    stored = {name: array.asnumpy() for name, array in mx.nd.load(str(tmp_path / "params")).items()}
+    assert_same(stored, values, rtol=0, atol=0)

@@ -4,14 +4,15 @@ import itertools
 import mxnet as mx
 import numpy as np
 import pytest
-from helpers.stacks import pipelined, random_values
+from helpers.stacks import assert_same, pipelined, random_values
 from helpers.tiny import CONTEXTS
 
-from mxmp import Plan
+from mxmp import Plan, Trainer
 from mxmp.data import BOS_ID, EOS_ID, ParallelText, Subwords
+from mxmp.tasks import checkpoint
 from mxmp.tasks.translation.decoder import StepDecoder
 from mxmp.tasks.translation.model import ModelOptions, translation_chain
-from mxmp.tasks.translation.translator import Translator
+from mxmp.tasks.translation.translator import Translator, load
 
 TEXT = ParallelText(["ab ba", "ba ab ab", "b a"] * 4, ["ba ab", "ab ba ba", "a b"] * 4)
 
@@ -103,3 +104,19 @@ def test_translations_do_not_depend_on_the_contexts(subwords, chain, plan):
 def test_sizes_below_one_are_errors(subwords, chain, plan, wrong):
     with pytest.raises(ValueError, match=f"{wrong} must be at least 1, got 0"):
         Translator(chain, plan, subwords, **{wrong: 0})
+
+
+@pytest.mark.parametrize("counts", [(9,), (4, 5), (2, 5, 2)])
+def test_a_checkpoint_loads_onto_any_contexts(tmp_path, subwords, counts):
+    size = len(subwords.src_vocab)
+    sizes = ModelOptions(size, size, True, 8, 6, 2, 2, 0.0)
+    chain = translation_chain(sizes)
+    values = random_values(chain)
+    with pipelined(chain, values, None, (4, 5), 1) as pipe:
+        checkpoint.save(tmp_path, "best", 1, pipe, Trainer(pipe, "adam"), {"model": vars(sizes)}, subwords)
+    contexts = CONTEXTS[:len(counts)]
+    chain, plan, loaded = load(tmp_path, contexts, ",".join(map(str, counts)))
+    actual = {n: p.data(p.list_ctx()[0]).asnumpy() for n, p in chain._collect_params_with_prefix().items()}
+    assert_same(actual, values, rtol=0, atol=0)
+    assert plan == Plan(counts, tuple(contexts)) and loaded.models == subwords.models
+    assert {ctx for p in chain.collect_params().values() for ctx in p.list_ctx()} == set(contexts)

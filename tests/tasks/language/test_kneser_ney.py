@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mxmp.tasks.language.baselines import KneserNey
+from mxmp.tasks.language.kneser_ney import KneserNey
 
 V, END, BEGIN = 6, 1, "begin"
 SENTENCES = st.lists(st.lists(st.integers(2, V - 1), max_size=5).map(lambda s: [*s, END]), min_size=1, max_size=12)

@@ -1,91 +1,66 @@
-"""Whole training runs of the script on a tiny text: the numbers of one context, resuming, errors in one line."""
+"""The language task: its text, whole runs with the numbers of one context, errors in one line."""
 import json
-import os
-import random
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers import programs
+from helpers.runs import arrays, progress
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan
-from mxmp.data import load_numbers
-from mxmp.tasks.language.baselines import KneserNey
+from mxmp.tasks.language.kneser_ney import KneserNey
 from mxmp.tasks.language.model import ModelOptions, begin_with_frequencies, language_chain
+from mxmp.tasks.language.options import Options
 from mxmp.tasks.language.stream import TrainingStream
+from mxmp.tasks.language.task import load_corpus
 from mxmp.tasks.language.vocabulary import load_vocabulary
 from mxmp.tasks.learning_rate import cosine_rate
 
-ROOT = Path(__file__).parents[3]
-TINY = ["--min_count", "2", "--embed_size", "16", "--hidden_size", "12", "--num_layers", "3", "--batch_size", "4",
-        "--bptt", "10", "--num_chunks", "3", "--epochs", "2", "--log_interval", "1", "--save_interval", "3",
-        "--warmup_steps", "4", "--sample_length", "6"]
+
+def train(*arguments):
+    return programs.run("train_language_model.py", *arguments)
 
 
-def command(*arguments, script="train_language_model.py"):
-    return [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
+def draw(*arguments):
+    return programs.run("generate_text.py", *arguments)
 
 
-def run(*arguments, **options):
-    return subprocess.run(command(*arguments, **options), cwd=ROOT, capture_output=True, text=True, timeout=300)
+def test_the_default_is_generated():
+    text = load_corpus(Options())
+    assert text.name == "numbers" and len(text.train) > 1000 and {"thirty-two", "the tenth"} & {*text.train}
 
 
-@pytest.fixture(scope="module")
-def flags(tmp_path_factory):
-    """The flags of a run on 150 number phrases."""
-    folder, arguments = tmp_path_factory.mktemp("text"), list(TINY)
-    corpus = load_numbers(num_train=150, num_valid=8, num_test=9)
-    for split in ("train", "valid", "test"):
-        path = folder / split
-        path.write_text("\n".join(getattr(corpus, split).src) + "\n", encoding="utf-8")
-        arguments += [f"--{split}_text", str(path)]
-    return arguments
+def test_one_file_is_split_and_three_are_not(tmp_path):
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    for path in paths:
+        path.write_text("".join(f"{path.name} {i}\n" for i in range(400)))
+    whole = load_corpus(Options(dataset="files", text=str(paths[0])))
+    assert len(whole.train) + len(whole.valid) + len(whole.test) == 400 and whole.valid and whole.test
+    names = dict(zip(("train_text", "valid_text", "test_text"), map(str, paths)))
+    text = load_corpus(Options(dataset="files", **names))
+    assert [lines[0] for lines in vars(text).values()] == ["f", "a 0", "b 0", "c 0"]
+    with pytest.raises(ValueError, match="--dataset files needs --valid_text, --test_text, or --text alone"):
+        load_corpus(Options(dataset="files", train_text=str(paths[0])))
 
 
-@pytest.fixture(scope="module")
-def finished(flags, tmp_path_factory):
-    """The folder of a run on two contexts that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("run") / "whole"
-    done = run(*flags, "--output_dir", folder, "--dropout", "0", "--timeline_step", "2")
-    assert done.returncode == 0, done.stderr
-    return folder
+def test_tatoeba_needs_its_folder():
+    with pytest.raises(ValueError, match="--dataset tatoeba needs --data_dir"):
+        load_corpus(Options(dataset="tatoeba"))
 
 
-@pytest.fixture(scope="module")
-def dropped(flags, tmp_path_factory):
-    """As `finished`, with dropout: random numbers too must be the same when a run is resumed."""
-    folder = tmp_path_factory.mktemp("run") / "dropped"
-    done = run(*flags, "--output_dir", folder, "--dropout", "0.2")
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def arrays(folder, kind="latest", name="model.params"):
-    (path,) = folder.glob(f"{kind}-*/{name}")
-    return {name: array.asnumpy() for name, array in mx.nd.load(str(path)).items()}
-
-
-def progress(folder):
-    (path,) = folder.glob("latest-*/checkpoint.json")
-    return json.loads(path.read_text())["progress"]
-
-
-def encoded(flags, folder, split):
+def encoded(language_flags, folder, split):
     (checkpoint,) = folder.glob("latest-*")
     vocabulary = load_vocabulary(checkpoint)
-    path = Path(flags[flags.index(f"--{split}_text") + 1])
+    path = Path(language_flags[language_flags.index(f"--{split}_text") + 1])
     return vocabulary, vocabulary.encode(path.read_text(encoding="utf-8").splitlines())
 
 
-def plain_run(flags, folder):
+def plain_run(language_flags, folder):
     """Losses, final parameters and test perplexity of the same run in plain Gluon on one context."""
-    vocabulary, sentences = encoded(flags, folder, "train")
+    vocabulary, sentences = encoded(language_flags, folder, "train")
     chain = language_chain(ModelOptions(len(vocabulary), 16, 12, 3))
     with Pipeline(chain, Plan((6,), (mx.cpu(0),))) as pipe:  # for the first values alone
         mx.random.seed(1)
@@ -127,23 +102,23 @@ def zero_states(chain, rows):
     return [layer.begin_state(rows) for name, layer in chain.layers.items() if name.startswith("lstm")]
 
 
-def test_a_run_on_two_contexts_in_chunks_is_the_run_of_plain_gluon(flags, finished):
-    losses, values = plain_run(flags, finished)
-    found = progress(finished)["train_loss"]
+def test_a_run_on_two_contexts_in_chunks_is_the_run_of_plain_gluon(language_flags, language_run):
+    losses, values = plain_run(language_flags, language_run)
+    found = progress(language_run)["train_loss"]
     assert [step for step, _ in found] == list(range(1, len(losses) + 1)) and len(losses) > 15
     np.testing.assert_allclose([loss for _, loss in found], losses, rtol=1e-4)
-    for name, value in arrays(finished).items():
+    for name, value in arrays(language_run).items():
         # Adam divides gradients near 0 by their own size, so that rounding there moves a value by up to a rate's share
         np.testing.assert_allclose(value, values[name], rtol=1e-3, atol=1e-3, err_msg=name)
 
 
-def test_the_test_perplexity_is_that_of_sentences_run_one_after_the_other(flags, finished):
-    vocabulary, sentences = encoded(flags, finished, "test")
-    results = json.loads((finished / "results.json").read_text())
+def test_the_test_perplexity_is_that_of_sentences_run_one_after_the_other(language_flags, language_run):
+    vocabulary, sentences = encoded(language_flags, language_run, "test")
+    results = json.loads((language_run / "results.json").read_text())
     chain = language_chain(ModelOptions(len(vocabulary), 16, 12, 3))
     chain.initialize()
     for name, parameter in chain._collect_params_with_prefix().items():
-        parameter.set_data(mx.nd.array(arrays(finished, "best")[name]))
+        parameter.set_data(mx.nd.array(arrays(language_run, "best")[name]))
     # four rows begin anew, so that a row's sentences follow each other here too
     sizes = np.array([len(sentence) + 1 for sentence in sentences])
     nats, tokens, row, states = 0.0, 0, -1, None
@@ -160,11 +135,11 @@ def test_the_test_perplexity_is_that_of_sentences_run_one_after_the_other(flags,
     assert model["per_token"] == model["per_word"] == pytest.approx(np.exp(nats / tokens), rel=1e-4)
 
 
-def test_the_baselines_are_measured_on_the_same_tokens(flags, finished):
-    vocabulary, train = encoded(flags, finished, "train")
-    _, test = encoded(flags, finished, "test")
+def test_the_baselines_are_measured_on_the_same_tokens(language_flags, language_run):
+    vocabulary, train = encoded(language_flags, language_run, "train")
+    _, test = encoded(language_flags, language_run, "test")
     train, test = ([[*sentence, vocabulary.end] for sentence in part] for part in (train, test))
-    results = json.loads((finished / "results.json").read_text())["test"]
+    results = json.loads((language_run / "results.json").read_text())["test"]
     for name, order in (("unigram", 1), ("5-gram", 5)):
         log_probs = KneserNey(train, len(vocabulary), order).log_probs(test)
         assert results[name]["tokens"] == len(log_probs) == results["model"]["tokens"]
@@ -172,73 +147,50 @@ def test_the_baselines_are_measured_on_the_same_tokens(flags, finished):
     assert results["5-gram"]["per_token"] < results["unigram"]["per_token"]
 
 
-def test_a_run_leaves_results_pictures_a_log_and_checkpoints(finished):
-    results = json.loads((finished / "results.json").read_text())
+def test_a_run_leaves_results_pictures_a_log_and_checkpoints(language_run):
+    results = json.loads((language_run / "results.json").read_text())
     assert results["plan"]["contexts"] == ["cpu(0)", "cpu(1)"] and results["steps"] == len(
-        progress(finished)["train_loss"])
+        progress(language_run)["train_loss"])
     assert results["tokens_per_second"] > 0 and results["versions"]["mxnet"] == mx.__version__
     for picture in ("loss.png", "timeline.png"):
-        assert (finished / picture).read_bytes().startswith(b"\x89PNG")
-    log = (finished / "train.log").read_text()
+        assert (language_run / picture).read_bytes().startswith(b"\x89PNG")
+    log = (language_run / "train.log").read_text()
     assert "of the work" in log and "wavefront, 3 chunks" in log and log.count("sample: ") == 2
     assert re.search(r"epoch 2 valid: loss \d+\.\d+ ppl \d+\.\d+ \(per word \d+\.\d+\)", log)
     assert re.search(r"test, 5-gram: +perplexity \d+\.\d+ per token, \d+\.\d+ per word", log)
-    assert {p.name.split("-")[0] for p in finished.iterdir() if p.is_dir()} == {"best", "latest"}
+    assert {p.name.split("-")[0] for p in language_run.iterdir() if p.is_dir()} == {"best", "latest"}
 
 
-def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(flags, dropped, tmp_path):
-    total = progress(dropped)["step"]
-    step, folder = random.SystemRandom().randint(1, total - 1), tmp_path / "killed"
-    with subprocess.Popen(command(*flags, "--dropout", "0.2", "--output_dir", folder), cwd=ROOT,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + 240
-        while not ((folder / "train.log").is_file() and f"step {step}/" in (folder / "train.log").read_text()):
-            assert process.poll() is None and time.monotonic() < deadline, f"never reached step {step}"
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert not (folder / "results.json").exists(), f"finished before it was killed at step {step}"
-    done = run("--output_dir", folder, "--resume")  # the run knows its other options
-    assert done.returncode == 0, done.stderr
-    for kind, name in (("latest", "model.params"), ("latest", "optimizer.params"), ("best", "model.params"),
-                       ("latest", "states.params")):
-        ours, theirs = arrays(folder, kind, name), arrays(dropped, kind, name)
-        assert ours.keys() == theirs.keys()
-        for key in theirs:
-            np.testing.assert_array_equal(ours[key], theirs[key], err_msg=f"{key} in {kind}, killed at step {step}")
-    assert progress(folder)["valid"] == progress(dropped)["valid"]
-
-
-def test_text_is_drawn_on_one_two_and_three_contexts(finished):
+def test_text_is_drawn_on_one_two_and_three_contexts(language_run):
     outputs = set()
     for contexts in ("cpu(0)", "cpu(0-1)", "cpu(0-2)"):
-        done = run("--model", finished, "--contexts", contexts, "--prompt", "the third", "--length", 9, "--num_samples",
-                   2, "--top_k", 5, "--temperature", 0.7, "--seed", 3, script="generate_text.py")
+        done = draw("--model", language_run, "--contexts", contexts, "--prompt", "the third", "--length", 9,
+                    "--num_samples", 2, "--top_k", 5, "--temperature", 0.7, "--seed", 3)
         assert done.returncode == 0, done.stderr
         outputs.add(done.stdout)
     (text,) = outputs
     assert text.startswith("the third") and "\n\nthe third" in text
 
 
-def test_a_softmax_over_two_contexts_changes_nothing_but_where_it_is(flags, finished, tmp_path):
+def test_a_softmax_over_two_contexts_changes_nothing_but_where_it_is(language_flags, language_run, tmp_path):
     split = ["--contexts", "cpu(0-2)", "--softmax_contexts", 2]
-    done = run(*flags, "--output_dir", tmp_path / "run", "--dropout", "0", *split)
+    done = train(*language_flags, "--output_dir", tmp_path / "run", "--dropout", "0", *split)
     assert done.returncode == 0, done.stderr
-    losses, expected = (np.array(progress(folder)["train_loss"]) for folder in (tmp_path / "run", finished))
+    losses, expected = (np.array(progress(folder)["train_loss"]) for folder in (tmp_path / "run", language_run))
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["plan"]["contexts"] == ["cpu(0)", "cpu(1)"]
-    whole = json.loads((finished / "results.json").read_text())["test"]["model"]["nats"]
+    whole = json.loads((language_run / "results.json").read_text())["test"]["model"]["nats"]
     assert results["test"]["model"]["nats"] == pytest.approx(whole, rel=1e-3)
-    values, undivided = arrays(tmp_path / "run"), arrays(finished)
+    values, undivided = arrays(tmp_path / "run"), arrays(language_run)
     assert values["loss.dense.weight"].shape == undivided["projection.dense.weight"].shape
-    draw = ["--model", tmp_path / "run", "--length", 9, "--top_k", 3, "--seed", 3]
-    texts = [run(*draw, *where, script="generate_text.py").stdout for where in ([], ["--contexts", "cpu(0-1)"], split)]
+    text = ["--model", tmp_path / "run", "--length", 9, "--top_k", 3, "--seed", 3]
+    texts = [draw(*text, *where).stdout for where in ([], ["--contexts", "cpu(0-1)"], split)]
     assert len(texts[0]) > 9 and texts[0] == texts[1] == texts[2]
-    done = run(*flags, "--output_dir", tmp_path / "run", "--resume", "--softmax_contexts", 1)
+    done = train(*language_flags, "--output_dir", tmp_path / "run", "--resume", "--softmax_contexts", 1)
     assert done.returncode == 1 and "does not fit this model" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    done = run("--model", finished, *split, script="generate_text.py")
+    done = draw("--model", language_run, *split)
     assert "trained with its projection on one context; leave out --softmax_contexts" in done.stderr
 
 
@@ -255,8 +207,8 @@ def test_a_softmax_over_two_contexts_changes_nothing_but_where_it_is(flags, fini
     (["--dataset", "tatoeba"], "--dataset tatoeba needs --data_dir"),
     (["--units", "subwords", "--vocab_size", "3"], "vocab_size=3 does not suit this text"),
     (["--learning_rate", "1e38"], "lower --learning_rate (now 1e+38) and --resume")])
-def test_a_mistake_gets_one_line(flags, tmp_path, wrong, message):
-    done = run(*flags, "--output_dir", tmp_path / "run", *wrong)
+def test_a_mistake_gets_one_line(language_flags, tmp_path, wrong, message):
+    done = train(*language_flags, "--output_dir", tmp_path / "run", *wrong)
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1 and message in done.stderr, done.stderr
 
@@ -264,27 +216,18 @@ def test_a_mistake_gets_one_line(flags, tmp_path, wrong, message):
 @pytest.mark.parametrize("wrong, message", [
     (["--temperature", "0"], "temperature must be positive, got 0.0"), (["--plan", "1,1"], "1,1"),
     (["--model", "nowhere"], "holds no checkpoint")])
-def test_a_mistake_in_drawing_text_gets_one_line(finished, wrong, message):
-    done = run("--model", finished, *wrong, script="generate_text.py")
+def test_a_mistake_in_drawing_text_gets_one_line(language_run, wrong, message):
+    done = draw("--model", language_run, *wrong)
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1 and message in done.stderr, done.stderr
 
 
-def test_a_folder_in_use_and_other_text_are_refused_and_nothing_is_lost(flags, finished):
-    before = sorted(path.name for path in finished.iterdir())
-    for wrong, message in (([], "holds a training run"), (["--resume", "--hidden_size", "24"], "--hidden_size was 12"),
-                           (["--resume", "--train_text", flags[flags.index("--valid_text") + 1]], "not the one that")):
-        done = run(*flags, "--output_dir", finished, *wrong)
-        assert done.returncode == 1 and message in done.stderr and len(done.stderr.strip().splitlines()) == 1
-    assert sorted(path.name for path in finished.iterdir()) == before
-
-
-def test_tied_tables_train_and_draw_on_one_context(flags, tmp_path):
-    done = run(*flags, "--output_dir", tmp_path / "run", "--epochs", "1", "--tied", "--contexts", "cpu(0)", "--units",
-               "subwords", "--vocab_size", "60")
+def test_tied_tables_train_and_draw_on_one_context(language_flags, tmp_path):
+    done = train(*language_flags, "--output_dir", tmp_path / "run", "--epochs", "1", "--tied", "--contexts", "cpu(0)",
+                 "--units", "subwords", "--vocab_size", "60")
     assert done.returncode == 0, done.stderr
     values = arrays(tmp_path / "run")
     np.testing.assert_array_equal(values["embedding.table.weight"], values["projection.dense.weight"])
-    assert run("--model", tmp_path / "run", "--length", 5, script="generate_text.py").returncode == 0
-    done = run("--model", tmp_path / "run", "--contexts", "cpu(0-1)", script="generate_text.py")
+    assert draw("--model", tmp_path / "run", "--length", 5).returncode == 0
+    done = draw("--model", tmp_path / "run", "--contexts", "cpu(0-1)")
     assert "they are one table" in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Perplexities: of a model and of its baselines, per token and per word."""
+"""How well a text is predicted: the perplexities of a model and of its baselines, per token and per word."""
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
@@ -6,26 +6,20 @@ from typing import Any, Dict, Sequence
 
 from ...pipeline import Pipeline
 from ..progress import perplexity
-from .baselines import KneserNey
-from .corpus import Encoded, Sentences, num_tokens
+from .kneser_ney import KneserNey
 from .stream import Segment
+from .vocabulary import Encoded, Sentences, num_tokens
+
+_BASELINES = {"unigram": 1, "5-gram": 5}  # the order of each
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """How well a text was predicted.
+    """How well a text was predicted."""
 
-    Parameters
-    ----------
-    nats : float
-        Minus the logarithm of the whole text's probability.
-    tokens, words : int
-        How many it has; an end mark for each line counts as one of either.
-    """
-
-    nats: float
-    tokens: int
-    words: int
+    nats: float  # minus the logarithm of the whole text's probability
+    tokens: int  # in the text, an end mark for each line among them
+    words: int  # the same of words
 
     @property
     def per_token(self) -> float:
@@ -42,22 +36,10 @@ class Perplexity:
         return {**asdict(self), "per_token": self.per_token, "per_word": self.per_word}
 
 
-def measure(pipe: Pipeline, segments: Sequence[Segment], words: int) -> Perplexity:
-    """Measure a model on a text, its states carried from each segment to the next; waits for the sum at the end.
+def score(pipe: Pipeline, segments: Sequence[Segment], words: int) -> Perplexity:
+    """The perplexity of a text of so many ``words`` under a model whose loss is a cross entropy, not smoothed.
 
-    Parameters
-    ----------
-    pipe : Pipeline
-        The model, with a loss that is a cross entropy, not smoothed.
-    segments : sequence of Segment
-        From `evaluation_segments`, at least one.
-    words : int
-        Words of the text, as of `count_words`.
-
-    Returns
-    -------
-    Perplexity
-        Of the whole text.
+    States are carried from each segment to the next, from `evaluation_segments`; waits for the sum at the end.
     """
     total: Any = 0.0
     states = pipe.begin_state(segments[0].tokens.shape[0])
@@ -67,18 +49,15 @@ def measure(pipe: Pipeline, segments: Sequence[Segment], words: int) -> Perplexi
     return Perplexity(float(total.asscalar()), sum(segment.num_tokens for segment in segments), words)
 
 
-def measure_baselines(encoded: Encoded) -> Dict[str, Perplexity]:
-    """The perplexities of the test text of ``encoded`` under n-gram models (`KneserNey`) of its training text.
-
-    By name: "unigram" and "5-gram".
-    """
+def score_baselines(encoded: Encoded) -> Dict[str, Perplexity]:
+    """By name the perplexities of the test text of ``encoded`` under n-gram models of its training text."""
     end, size = encoded.vocabulary.end, len(encoded.vocabulary)
-    found = {}
-    for name, order in (("unigram", 1), ("5-gram", 5)):
+    scores = {}
+    for name, order in _BASELINES.items():
         model = KneserNey(_ended(encoded.train, end), size, order)
         nats = -float(model.log_probs(_ended(encoded.test, end)).sum())
-        found[name] = Perplexity(nats, num_tokens(encoded.test), encoded.test_words)
-    return found
+        scores[name] = Perplexity(nats, num_tokens(encoded.test), encoded.test_words)
+    return scores
 
 
 def _ended(sentences: Sentences, end: int) -> Sentences:

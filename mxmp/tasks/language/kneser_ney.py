@@ -1,4 +1,4 @@
-"""What a language model must be better than: n-gram models, counted and smoothed with numpy alone."""
+"""What a language model must be better than: Kneser-Ney n-gram models, counted and smoothed with numpy alone."""
 from __future__ import annotations
 
 from typing import List, NamedTuple, Sequence, Tuple
@@ -25,21 +25,9 @@ class KneserNey:
     counts of 1, 2 and more, are estimated from the numbers of n-grams that occur one to four times; and what they
     take away is given to the order below. Below the unigrams lies the uniform distribution over the vocabulary.
 
-    Sentences are modelled one by one: a context reaches back to the sentence's beginning at most.
-
-    Parameters
-    ----------
-    sentences : list of list of int
-        Token numbers, the end mark at each sentence's end among them.
-    vocab_size : int
-        Number of tokens V; every one has a probability in every context.
-    order : int
-        n; 1 is the unigram model.
-
-    Raises
-    ------
-    ValueError
-        If there are no sentences, or the order is below 1.
+    Sentences are token numbers, each with the end mark at its end, and are modelled one by one: a context reaches back
+    to the sentence's beginning at most. Each of the ``vocab_size`` tokens has a probability in every context; with the
+    ``order`` 1 it is the unigram model.
     """
 
     def __init__(self, sentences: Sequence[Sequence[int]], vocab_size: int, order: int) -> None:
@@ -47,57 +35,57 @@ class KneserNey:
             raise ValueError(f"an n-gram model needs an order of at least 1 and sentences, got order {order} and "
                              f"{len(sentences)} sentences")
         self._size = vocab_size
-        tokens, places = self._flat(sentences)
-        order = min(order, int(places.max()) + 1)  # of sentences that short there are no longer n-grams
+        tokens, positions = self._flat(sentences)
+        order = min(order, int(positions.max()) + 1)  # of sentences that short there are no longer n-grams
         keys, numbers = [np.empty(0, np.int64)], [tokens]
         for n in range(2, order + 1):
-            found, of_places = np.unique(self._keys(numbers[-1], tokens)[places >= n - 1], return_inverse=True)
-            keys.append(found)
+            ngrams, inverse = np.unique(self._keys(numbers[-1], tokens)[positions >= n - 1], return_inverse=True)
+            keys.append(ngrams)
             numbers.append(np.full(len(tokens), -1))
-            numbers[-1][places >= n - 1] = of_places
+            numbers[-1][positions >= n - 1] = inverse
         self._orders: List[_Order] = []
         for n in range(1, order + 1):
-            counts = _counts(n, order, numbers, places, len(keys[n - 1]) or vocab_size + 1)
+            counts = _counts(n, order, numbers, positions, len(keys[n - 1]) or vocab_size + 1)
             contexts = keys[n - 1] // (vocab_size + 1) if n > 1 else np.zeros(vocab_size + 1, int)
             num_contexts = (len(keys[n - 2]) or vocab_size + 1) if n > 1 else 1
             self._orders.append(_smoothed(keys[n - 1], counts, contexts, num_contexts))
 
     def log_probs(self, sentences: Sequence[Sequence[int]]) -> np.ndarray:
         """The natural logarithms of the probabilities of all tokens of ``sentences``, in order, (tokens,) float64."""
-        tokens, places = self._flat(sentences)
+        tokens, positions = self._flat(sentences)
         unigrams = self._orders[0]
         probs = unigrams.shares[tokens] + unigrams.backoffs[0] / self._size
         numbers = tokens
         for n, order in enumerate(self._orders[1:], 2):
             known = np.concatenate([[-1], numbers[:-1]])  # the context's number; -1 if it never occurred
-            known[places < n - 1] = -1
+            known[positions < n - 1] = -1
             keys = known * (self._size + 1) + tokens
             at = np.minimum(np.searchsorted(order.keys, keys), len(order.keys) - 1)
             seen = (known >= 0) & (order.keys[at] == keys)
             probs = np.where(seen, order.shares[at], 0) + np.where(known >= 0, order.backoffs[known], 1) * probs
             numbers = np.where(seen, at, -1)
-        return np.log(probs[places > 0])
+        return np.log(probs[positions > 0])
 
     def _flat(self, sentences: Sequence[Sequence[int]]) -> Tuple[np.ndarray, np.ndarray]:
-        """All tokens behind each other, a begin mark before each sentence, and each one's place in its sentence."""
+        """All tokens behind each other, a begin mark before each sentence, and each one's position in its sentence."""
         tokens = np.concatenate([[self._size, *sentence] for sentence in sentences])
         return tokens, np.concatenate([np.arange(len(sentence) + 1) for sentence in sentences])
 
     def _keys(self, numbers: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Each place's n-gram as one number, from those of the (n - 1)-grams."""
+        """Each position's n-gram as one number, from those of the (n - 1)-grams."""
         return np.concatenate([[0], numbers[:-1]]) * (self._size + 1) + tokens
 
 
-def _counts(n: int, order: int, numbers: Sequence[np.ndarray], places: np.ndarray, size: int) -> np.ndarray:
+def _counts(n: int, order: int, numbers: Sequence[np.ndarray], positions: np.ndarray, size: int) -> np.ndarray:
     """How often each n-gram counts."""
-    counted = places >= max(n - 1, 1)  # the begin mark itself is never predicted
+    counted = positions >= max(n - 1, 1)  # the begin mark itself is never predicted
     raw = np.bincount(numbers[n - 1][counted], minlength=size)
     if n == order:
         return raw
     longer = numbers[n]  # each different one is another context of the n-gram at its end
-    _, first = np.unique(longer[places >= n], return_index=True)
-    counts = np.bincount(numbers[n - 1][places >= n][first], minlength=size)
-    begins = np.unique(numbers[n - 1][places == n - 1]) if n > 1 else []
+    _, first = np.unique(longer[positions >= n], return_index=True)
+    counts = np.bincount(numbers[n - 1][positions >= n][first], minlength=size)
+    begins = np.unique(numbers[n - 1][positions == n - 1]) if n > 1 else []
     counts[begins] = raw[begins]
     return counts
 
@@ -115,5 +103,5 @@ def _discounts(n: np.ndarray) -> Tuple[float, ...]:
     if min(n[1:5]) == 0:
         return _DEFAULT_DISCOUNTS
     y = n[1] / (n[1] + 2 * n[2])
-    found = tuple(c - (c + 1) * y * n[c + 1] / n[c] for c in (1, 2, 3))
-    return found if all(0 <= d <= c for c, d in enumerate(found, 1)) else _DEFAULT_DISCOUNTS
+    discounts = tuple(c - (c + 1) * y * n[c + 1] / n[c] for c in (1, 2, 3))
+    return discounts if all(0 <= d <= c for c, d in enumerate(discounts, 1)) else _DEFAULT_DISCOUNTS

@@ -1,0 +1,133 @@
+"""The translation task: its text, its plan, and what a step, a validation and the end of a run are."""
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+import mxnet as mx
+
+from ...data import Batch, BatchLoader, Corpus, Prepared, default_cache_dir, load_files, load_multi30k, load_numbers
+from ...data.multi30k import MULTI30K_URL
+from ...nn import LabelSmoothedLoss
+from ...pipeline import Pipeline
+from ...planning import LayerCost, Profile, profile, tune
+from ..placing import choose_plan
+from ..progress import perplexity
+from ..run import Validation, start
+from .model import ModelOptions, chain_costs, translation_chain
+from .options import Options
+from .quality import Quality, score
+from .translator import Translator
+
+_FILES = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
+_CUTS = (1, 2, 4, 8)  # micro-batches that --plan auto chooses from
+_log = logging.getLogger(__name__)
+
+
+def cache_folder(options: Options) -> Path:
+    """The folder of downloads and prepared data that ``options`` ask for, `mxmp.data.default_cache_dir` by default."""
+    return Path(options.cache_dir) if options.cache_dir else default_cache_dir()
+
+
+def load_corpus(options: Options) -> Corpus:
+    """The text that ``options`` ask for, which may be downloaded."""
+    if options.dataset == "numbers":
+        return load_numbers(options.src_lang, options.tgt_lang)
+    if options.dataset == "multi30k":
+        return load_multi30k(options.src_lang, options.tgt_lang, options.data_dir, cache_folder(options),
+                             options.base_url or MULTI30K_URL)
+    files: Dict[str, str] = {name: getattr(options, name) for name in _FILES}
+    missing = ["--" + name for name, path in files.items() if path is None]
+    if missing:
+        raise ValueError(f"--dataset files needs {', '.join(missing)}")
+    return load_files(src_lang=options.src_lang, tgt_lang=options.tgt_lang, **files)
+
+
+class Translation:
+    """The task of a translation run; its ``options`` have the plan that ``--plan auto`` chose.
+
+    The times of the layers that it was chosen by are kept in the run's ``folder``.
+    """
+
+    score_name = "BLEU"
+
+    def __init__(self, options: Options, prepared: Prepared, contexts: List[mx.Context], folder: Path) -> None:
+        subwords = prepared.subwords
+        self.sizes = ModelOptions(
+            len(subwords.src_vocab), len(subwords.tgt_vocab), subwords.joint, options.embed_size,
+            options.hidden_size, options.encoder_layers, options.decoder_layers, options.dropout)
+        self._prepared, self.fingerprint, self._chain = prepared, prepared.corpus.fingerprint, translation_chain(
+            self.sizes)
+        loss = LabelSmoothedLoss(options.label_smoothing)
+        self._loader = BatchLoader(prepared.train, options.batch_size, seed=options.seed)
+        self.steps_per_epoch = len(self._loader)
+        _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
+                  100 * self._loader.padding_share)
+        self.options, costs = self._planned(options, contexts, loss, folder)
+        plan = choose_plan(costs, contexts, self.options.plan)
+        _log.info("plan %s, %d micro-batches, %s:\n%s", plan, self.options.num_microbatches, self.options.schedule,
+                  plan.table(costs))
+        self.pipe = Pipeline(self._chain, plan, loss, self.options.num_microbatches, schedule=self.options.schedule)
+        self.trainer = start(self.pipe, self.options)
+
+    def _planned(self, options: Options, contexts: List[mx.Context], loss: Any,
+                 folder: Path) -> Tuple[Options, List[LayerCost]]:
+        """Options with a plan in the place of "auto", and the layers' costs."""
+        if options.plan != "auto":
+            return options, chain_costs(self._chain)
+        _log.info("measuring the layers to choose plan, micro-batches and schedule")
+        batch = next(iter(self._loader.epoch(0)))
+        times = profile(self._chain, contexts, batch.src, batch.src_len, batch.tgt_in, loss=loss,
+                        labels=(batch.tgt_out, batch.tgt_len), cuts=[(m, 1) for m in _CUTS if m <= len(batch.src)])
+        times.save(str(folder / "profile.json"))
+        options = _tuned(options, times, contexts)
+        return options, times.costs(options.num_microbatches, 1, contexts[0].device_type)
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        return self._loader.epoch(epoch, start)
+
+    def step(self, batch: Batch) -> Tuple[mx.nd.NDArray, int, int]:
+        loss = self.pipe.forward_backward((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
+        return loss, batch.num_tokens, batch.num_words
+
+    def validate(self, epoch: int) -> Validation:
+        loss, valid = self._valid_loss(), self._prepared.corpus.valid
+        quality = self._score(valid.src, valid.tgt)
+        text = (f"loss {loss:.4f} ppl {perplexity(loss):.2f} BLEU {quality.bleu:.2f} (length ratio "
+                f"{quality.length_ratio:.3f}) exact match {100 * quality.exact_match:.1f}%")
+        return Validation([loss, quality.bleu], quality.bleu, text)
+
+    def finish(self) -> Tuple[Dict[str, Any], List[str]]:
+        corpus = self._prepared.corpus
+        valid, test = (self._score(text.src, text.tgt) for text in (corpus.valid, corpus.test))
+        return ({"dataset": corpus.name, "src_lang": corpus.src_lang, "tgt_lang": corpus.tgt_lang,
+                 "valid": valid._asdict(), "test": test._asdict()}, [f"valid: {valid}", f"test: {test}"])
+
+    def save(self, folder: Path) -> None:
+        self._prepared.subwords.save(folder)
+
+    def restore(self, folder: Path) -> None:
+        """Nothing: the subwords are those of the text."""
+
+    def _valid_loss(self) -> float:
+        total: Any = 0.0
+        tokens = 0
+        for batch in BatchLoader(self._prepared.valid, self.options.batch_size, shuffle=False).epoch(0):
+            total = total + self.pipe((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
+            tokens += batch.num_tokens
+        return float(total.asscalar()) / tokens
+
+    def _score(self, source: List[str], reference: List[str]) -> Quality:
+        translator = Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.beam_size,
+                                self.options.lp_alpha)
+        return score([best[0].text for best in translator(source, progress=True)], reference)
+
+
+def _tuned(options: Options, times: Profile, contexts: List[mx.Context]) -> Options:
+    """The options with the plan, micro-batches and schedule that are the fastest in a simulation of those ``times``."""
+    kind = contexts[0].device_type
+    best = tune(lambda m, c: times.costs(m, c, kind), contexts, [m for m, _ in times.layers[kind]],
+                schedules=("1f1b", "fill_drain"), transfer=times.link(contexts))[0]
+    return replace(options, plan=str(best.plan), num_microbatches=best.num_microbatches, schedule=best.schedule)

@@ -1,0 +1,151 @@
+"""The loop of all runs: resuming after SIGKILL, what is refused, which model is the best, divergence."""
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+
+import mxnet as mx
+import numpy as np
+import pytest
+from helpers import programs
+from helpers.runs import arrays, progress
+from helpers.stacks import lstm_chain, pipelined, random_values
+
+from mxmp.tasks.checkpoint import best
+from mxmp.tasks.options import RunOptions
+from mxmp.tasks.run import Run, Validation, start
+
+PROGRAMS = ["translation", "language_model"]
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def whole(request, translation_flags, language_flags, tmp_path_factory):
+    """A program, its flags, dropout among them (random numbers too must be the same when a run is resumed), and the
+    folder of a run that nothing disturbed."""
+    program = f"train_{request.param}.py"
+    if request.param == "translation":
+        return program, translation_flags, request.getfixturevalue("translation_run")
+    folder, flags = tmp_path_factory.mktemp("run") / "dropped", [*language_flags, "--dropout", "0.2"]
+    done = programs.run(program, *flags, "--output_dir", folder)
+    assert done.returncode == 0, done.stderr
+    return program, flags, folder
+
+
+def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(whole, tmp_path):
+    program, flags, undisturbed = whole
+    total, folder = progress(undisturbed)["step"], tmp_path / "killed"
+    step = random.SystemRandom().randint(1, total - 1)
+    with subprocess.Popen(programs.command(program, *flags, "--output_dir", folder), cwd=programs.ROOT,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        deadline = time.monotonic() + 240
+        while not ((folder / "train.log").is_file() and f"step {step}/" in (folder / "train.log").read_text()):
+            assert process.poll() is None and time.monotonic() < deadline, f"never reached step {step}"
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (folder / "results.json").exists(), f"finished before it was killed at step {step}"
+    done = programs.run(program, "--output_dir", folder, "--resume")  # the run knows its other options
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "results.json").read_text())["steps"] == total
+    files = sorted((path.parent.name.split("-")[0], path.name) for path in undisturbed.glob("*-*/*.params"))
+    assert {("best", "model.params"), ("latest", "model.params"), ("latest", "optimizer.params")} <= set(files)
+    for kind, name in files:
+        ours, theirs = arrays(folder, kind, name), arrays(undisturbed, kind, name)
+        assert ours.keys() == theirs.keys()
+        for key in theirs:
+            np.testing.assert_array_equal(ours[key], theirs[key], err_msg=f"{key} in {kind}, killed at step {step}")
+    assert progress(folder)["valid"] == progress(undisturbed)["valid"]
+
+
+def test_a_folder_in_use_a_changed_size_and_other_text_are_refused_and_nothing_is_lost(whole):
+    program, flags, folder = whole
+    before = sorted(path.name for path in folder.iterdir())
+    hidden = flags[flags.index("--hidden_size") + 1]
+    other = [text for flag in flags if flag.startswith("--train_")
+             for text in (flag, flags[flags.index(flag.replace("train", "valid")) + 1])]
+    for wrong, message in (([], "holds a training run"),
+                           (["--resume", "--hidden_size", "24"], f"--hidden_size was {hidden}"),
+                           (["--resume", *other], "not the one that")):
+        done = programs.run(program, *flags, "--output_dir", folder, *wrong)
+        assert done.returncode == 1 and message in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@dataclass(frozen=True)
+class Sizes:
+    layers: int = 3
+
+
+class Toy:
+    """A task whose validations are told."""
+
+    sizes, fingerprint, steps_per_epoch, score_name = Sizes(), "toy", 2, "score"
+
+    def __init__(self, pipe, criteria, scale=1.0):
+        self.pipe, self.criteria, self.scale, self.restored = pipe, criteria, scale, None
+
+    def batches(self, epoch, start):
+        return iter([mx.nd.ones((2, 3, 5)) * self.scale * (epoch + 1)] * (self.steps_per_epoch - start))
+
+    def step(self, batch):
+        return self.pipe.forward_backward(batch, mx.nd.zeros((2, 3, 3))), 6, 6
+
+    def validate(self, epoch):
+        return Validation([1.0, self.criteria[epoch - 1]], self.criteria[epoch - 1], f"score {epoch}", ["50% remark"])
+
+    def finish(self):
+        return {"score": 7}, ["done"]
+
+    def save(self, folder):
+        (folder / "toy").write_text("saved")
+
+    def restore(self, folder):
+        self.restored = (folder / "toy").read_text()
+
+
+def run_of(tmp_path, criteria, **given):
+    chain, flags = lstm_chain(), {"log_interval": 1, "warmup_steps": 1, "output_dir": str(tmp_path), **given}
+    options = RunOptions(epochs=len(criteria), **flags)
+    pipe = pipelined(chain, random_values(chain), mx.gluon.loss.L2Loss(), (3, 3))
+    task = Toy(pipe, criteria)
+    return task, Run(task, options, pipe, start(pipe, options), tmp_path)
+
+
+@pytest.mark.parametrize("criteria, epoch", [([0.0, 2.0, 2.0, 1.0], 2), ([-3.0, -4.0], 1)])
+def test_the_first_of_the_highest_criteria_is_the_best(tmp_path, criteria, epoch):
+    task, run = run_of(tmp_path, criteria)
+    with task.pipe:
+        results = run.train()
+    assert best(tmp_path).name == f"best-{2 * epoch:08d}" and run.progress.best == max(criteria)
+    assert (results["score"], results["steps"], results["epochs"]) == (7, 2 * len(criteria), len(criteria))
+    assert [row[2] for row in run.progress.valid] == criteria and (best(tmp_path) / "toy").read_text() == "saved"
+
+
+def test_initial_values_are_the_seeds(tmp_path):
+    values = []
+    for seed in (1, 1, 2):
+        task, _ = run_of(tmp_path, [1.0], seed=seed)
+        with task.pipe:
+            values.append({n: p.data(p.list_ctx()[0]).asnumpy() for n, p in task.pipe.collect_params().items()})
+    first, again, other = (np.concatenate([array.ravel() for array in each.values()]) for each in values)
+    assert (first == again).all() and (first != other).any()
+
+
+def test_a_resumed_run_goes_on_and_gives_the_task_what_it_saved(tmp_path):
+    for criteria in ([1.0], [1.0, 0.5]):
+        task, run = run_of(tmp_path, criteria, resume=len(criteria) > 1)
+        with task.pipe:
+            run.train()
+    assert (task.restored, run.progress.step, run.progress.best) == ("saved", 4, 1.0)
+    assert [step for step, _ in run.progress.train_loss] == [1, 2, 3, 4]
+
+
+def test_a_run_that_diverged_says_so_and_saves_nothing(tmp_path):
+    task, run = run_of(tmp_path, [1.0], save_interval=1)
+    task.scale = float("inf")
+    with task.pipe, pytest.raises(RuntimeError, match=r"at step 1; lower --learning_rate \(now 0.003\) and --resume"):
+        run.train()
+    assert list(tmp_path.glob("*-*")) == []

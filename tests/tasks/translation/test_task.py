@@ -1,0 +1,81 @@
+"""The translation task: its text, whole runs and what they leave, translating, errors in one line."""
+import json
+import re
+
+import mxnet as mx
+import pytest
+from helpers import programs
+
+from mxmp.tasks.translation.options import Options
+from mxmp.tasks.translation.task import load_corpus
+
+
+def train(*arguments):
+    return programs.run("train_translation.py", *arguments)
+
+
+def test_own_files_that_are_not_given_are_named():
+    with pytest.raises(ValueError, match="needs --train_tgt, --valid_src, --valid_tgt, --test_src, --test_tgt"):
+        load_corpus(Options(dataset="files", train_src="a"))
+
+
+def test_numbers_are_generated_in_the_languages_asked_for():
+    corpus = load_corpus(Options(tgt_lang="de"))
+    assert (corpus.src_lang, corpus.tgt_lang) == ("en", "de") and len(corpus.train) > 1000
+
+
+def test_a_run_leaves_results_a_curve_a_log_and_checkpoints(translation_run):
+    results = json.loads((translation_run / "results.json").read_text())
+    assert results["steps"] == 20 and results["plan"]["contexts"] == ["cpu(0)", "cpu(1)"]
+    assert 0 <= results["test"]["bleu"] <= 100 and results["test"]["signature"].startswith("nrefs:1|case:mixed")
+    assert results["tokens_per_second"] > 0 and results["versions"]["mxnet"] == mx.__version__
+    assert (translation_run / "loss.png").read_bytes().startswith(b"\x89PNG")
+    log = (translation_run / "train.log").read_text()
+    assert "cpu(1)" in log and "of the work" in log and "are padding" in log
+    assert re.search(r"step 20/20 loss \d+\.\d+ ppl \d+\.\d+ \d+ tokens/s norm \d+\.\d+ lr", log)
+    assert {p.name.split("-")[0] for p in translation_run.iterdir() if p.is_dir()} == {"best", "latest"}
+
+
+def test_a_model_trained_on_two_contexts_translates_on_one_two_and_three(translation_run):
+    text = "twenty-one\n\nthe third\n"
+    outputs = []
+    for contexts in ("cpu(0)", "cpu(0-1)", "cpu(0-2)"):
+        done = programs.run("translate.py", "--model", translation_run, "--max_length", 20, "--contexts", contexts,
+                            input=text)
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert len(set(outputs)) == 1 and len(outputs[0].split("\n")) == 4 and outputs[0].split("\n")[1] == ""
+
+
+def test_nbest_gives_scored_lines_best_first(translation_run, tmp_path):
+    (tmp_path / "in").write_text("twenty-one\nthe third\n")
+    done = programs.run("translate.py", "--model", translation_run, "--nbest", 3, "--input", tmp_path / "in",
+                        "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in (tmp_path / "out").read_text(encoding="utf-8").splitlines()]
+    assert [row[0] for row in rows] == ["0"] * 3 + ["1"] * 3
+    scores = [float(row[1]) for row in rows]
+    assert scores[:3] == sorted(scores[:3], reverse=True) and scores[3:] == sorted(scores[3:], reverse=True)
+
+
+@pytest.mark.parametrize("wrong, message", [
+    (["--contexts", "gpu(0-"], "cannot read 'gpu(0-'"),
+    (["--plan", "3,5"], "places 8 layers, but the chain has 9"),
+    (["--train_src", "nowhere.txt"], "nowhere.txt: cannot be read"),
+    (["--batch_size", "0"], "--batch_size must be at least 1, got 0"),
+    (["--dataset", "multi30k", "--data_dir", "nowhere"], "nowhere"),
+    (["--dataset", "numbers", "--tgt_lang", "xx"], "xx")])
+def test_a_mistake_gets_one_line(translation_flags, tmp_path, wrong, message):
+    done = train(*translation_flags, "--output_dir", tmp_path / "run", *wrong)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1 and message in done.stderr, done.stderr
+
+
+def test_an_automatic_plan_is_measured_chosen_and_remembered(translation_flags, tmp_path):
+    done = train(*translation_flags, "--output_dir", tmp_path / "run", "--epochs", "1", "--plan", "auto")
+    assert done.returncode == 0, done.stderr
+    chosen = json.loads((tmp_path / "run" / "options.json").read_text())
+    assert re.fullmatch(r"\d+,\d+", chosen["plan"]) and sum(map(int, chosen["plan"].split(","))) == 9
+    assert chosen["num_microbatches"] in (1, 2, 4, 8) and chosen["schedule"] in ("1f1b", "fill_drain")
+    layers = json.loads((tmp_path / "run" / "profile.json").read_text())["layers"]["cpu"]
+    assert [piece["num_microbatches"] for piece in layers] == [1, 2, 4, 8]
