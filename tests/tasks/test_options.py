@@ -40,7 +40,7 @@ def test_impossible_values_are_named(kind, wrong, message):
         kind(**wrong)
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_flags_are_parsed_before_mxnet_loads(task):
-    code = f"import sys, {task.__name__}; sys.exit('mxnet' in sys.modules)"
+@pytest.mark.parametrize("name", [*(task.__name__ for task in TASKS), "mxmp.tasks.request", "mxmp.command"])
+def test_flags_are_parsed_before_mxnet_loads(name):
+    code = f"import sys, {name}; sys.exit('mxnet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -1,18 +1,15 @@
 """scripts/plan.py as a user runs it: without a GPU, without a model."""
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from helpers import programs
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "plan.py"
 TINY = ["--encoder_layers", "2", "--decoder_layers", "2", "--vocab_size", "50", "--embed_size", "8",
         "--hidden_size", "8", "--batch_size", "8", "--seq_len", "5", "--num_microbatches", "1,2"]
 
 
 def plan(*args, cwd):
-    return subprocess.run([sys.executable, str(SCRIPT), *args], cwd=cwd, capture_output=True, text=True, timeout=300)
+    return programs.run("plan.py", *args, cwd=cwd)
 
 
 def test_plans_for_gpus_that_are_not_there(tmp_path):
@@ -62,6 +59,7 @@ def test_a_softmax_may_span_contexts(tmp_path):
     (["--softmax_contexts", "9", "--model", "language_model"], "must be from 1 to the 4 of --contexts, got 9"),
     (["--memory_limit", "1MB"], "nothing fits: of all plans"),
     (["--memory_limit", "much"], "cannot read the size 'much'"),
+    (["--link", "fast"], "cannot read the size 'fast'"),
     (["--contexts", "gpu(0-30)"], "13 layers cannot fill 31 stages; use at most 13 contexts"),
     (["--device", "abacus"], "--device abacus is not known; choose one of cpu, k40m"),
     (["--num_chunks", "2"], "--num_chunks: the translation model's attention and bidirectional layer need"),
