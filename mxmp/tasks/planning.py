@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Dict, List, Sequence, Tuple
 
 import mxnet as mx
@@ -22,6 +23,8 @@ from ..planning import (
     estimate,
     most_live,
     profile,
+    span,
+    stage_bytes,
     tune,
 )
 from ..schedule import SCHEDULES
@@ -88,14 +91,14 @@ def plan(request: Request) -> str:
     What cannot be met is a ValueError: contexts that cannot be read, a layer of unknown cost, too little memory.
     """
     contexts = parse_contexts(request.contexts, present=bool(request.measure))
-    stages, softmax = split_contexts(contexts, request.softmax_contexts)
-    costs, link, tried = _costs(request, stages, softmax)
-    schedules = [request.schedule] if request.schedule else list(SCHEDULES)
-    choices = tune(costs, stages, *tried, schedules, request.memory_bytes, link)[:_SHOWN]
+    stages, softmax = split_contexts(contexts, request.softmax_contexts or choose_span(request, contexts))
+    costs, link, cuts = _costs(request, stages, softmax)
+    schedules = _schedules(request)
+    choices = tune(costs, stages, *cuts, schedules, request.memory_bytes, link)[:_SHOWN]
     best = choices[0]
     for fewer in sorted({len(stages) // 2, len(stages) // 4, 1} - {0, len(stages)}, reverse=True):
         try:
-            choices += tune(costs, stages[:fewer], *tried, schedules, request.memory_bytes, link)[:1]
+            choices += tune(costs, stages[:fewer], *cuts, schedules, request.memory_bytes, link)[:1]
         except Misfit:
             break  # fewer contexts hold less
     layers = costs(best.num_microbatches, best.num_chunks)
@@ -106,21 +109,70 @@ def plan(request: Request) -> str:
     return report(choices, costs, request.batch_size * request.seq_len, softmax)
 
 
+def choose_span(request: Request, contexts: List[mx.Context]) -> int:
+    """How many contexts the softmax of the language model that is asked for should span, by estimated costs.
+
+    `span` says it for each way to cut the batch: the smaller its pieces, the less of a layer's time is work. Of its few
+    answers, and of one context and all, since `span` does not see how a pipeline fills and drains, the one is taken
+    whose step is the shortest in the simulation. A softmax that shares the embedding, or whose times a file has, is in
+    one piece.
+    """
+    if request.model == "translation" or request.profile:
+        return 1
+    costs, cuts = _estimated(request, contexts, ()), _cuts(request)
+    answers = {1, len(contexts), *(_spanned(costs(m, c), len(contexts), request) for m, c in product(*cuts))}
+
+    def seconds(spanned: int) -> float:
+        stages, softmax = split_contexts(contexts, spanned)
+        try:
+            return tune(_estimated(request, stages, softmax), stages, *cuts, _schedules(request), request.memory_bytes,
+                        _link(request))[0].seconds
+        except ValueError:  # it does not fit, or there are more stages than layers
+            return float("inf")
+    return min(sorted(answers), key=seconds)
+
+
+def _spanned(costs: Sequence[LayerCost], num_contexts: int, request: Request) -> int:
+    """What `span` says of layers whose last is the projection; 1 if nothing fits, which the search then explains."""
+    *layers, projection = costs
+    link, limit = _link(request), request.memory_bytes
+    *memory, softmax_memory = [stage_bytes([cost], range(1)) for cost in costs]  # of one micro-batch, as on the last
+    try:
+        return span([cost.work for cost in layers], projection.work, num_contexts, memory if limit else None,
+                    softmax_memory, limit, [link.seconds(cost.sent_bytes) for cost in layers[:-1]],
+                    link.seconds(layers[-1].sent_bytes))[1]
+    except Misfit:
+        return 1
+
+
+def _link(request: Request) -> Link:
+    return Link(PCIE.latency, request.link_bytes)
+
+
+def _schedules(request: Request) -> List[str]:
+    return [request.schedule] if request.schedule else list(SCHEDULES)
+
+
+def _cuts(request: Request) -> Tuple[List[int], List[int]]:
+    """Micro-batches and chunks to try."""
+    return [m for m in request.num_microbatches if m <= request.batch_size], list(request.num_chunks)
+
+
 def _costs(request: Request, contexts: Sequence[mx.Context],
            softmax: Sequence[mx.Context]) -> Tuple[Costs, Link, Tuple[List[int], List[int]]]:
     """Costs by micro-batches and chunks, the link, and what cuts to try."""
-    cuts = [m for m in request.num_microbatches if m <= request.batch_size], list(request.num_chunks)
+    cuts = _cuts(request)
     if request.measure:
         model = build(request, softmax)
         times = profile(model.chain, contexts, *model.inputs(), loss=model.loss, labels=model.labels(),
-                        cuts=[(m, c) for m in cuts[0] for c in cuts[1]])
+                        cuts=list(product(*cuts)))
         times.save(request.measure)
     elif request.profile:
         times = Profile.load(request.profile)
         pieces = next(iter(times.layers.values()))
         cuts = sorted({m for m, _ in pieces}), sorted({c for _, c in pieces})
     else:
-        return _estimated(request, contexts, softmax), Link(PCIE.latency, request.link_bytes), cuts
+        return _estimated(request, contexts, softmax), _link(request), cuts
     kind = contexts[0].device_type
     return (lambda m, c: times.costs(m, c, kind)), times.link(contexts), cuts
 

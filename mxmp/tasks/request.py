@@ -14,6 +14,11 @@ def numbers(text: str) -> Tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
+def number_or_auto(text: str) -> int:
+    """A whole number, or 0 for "auto"."""
+    return 0 if text == "auto" else int(text)
+
+
 @dataclass(frozen=True)
 class Request:
     """What to plan for, on what, and what to write; contexts need not be there, nor the model exist."""
@@ -22,8 +27,9 @@ class Request:
     encoder_layers: int = flag(4, "translation: LSTM layers of the encoder")
     decoder_layers: int = flag(4, "translation: LSTM layers of the decoder")
     num_layers: int = flag(4, "language_model: LSTM layers")
-    softmax_contexts: int = flag(1, "language_model: contexts, the last ones, over which the projection to the "
-                                    "vocabulary is split")
+    softmax_contexts: int = flag("auto", "language_model: contexts, the last ones, over which the projection to the "
+                                         "vocabulary is split; \"auto\" takes as many as make the step the fastest",
+                                 type=number_or_auto, metavar="N")
     vocab_size: int = flag(32000, "tokens")
     embed_size: int = flag(512, "width of the embeddings")
     hidden_size: int = flag(1024, "width of the LSTM layers")
@@ -46,8 +52,8 @@ class Request:
     timeline: Optional[str] = flag(None, "the predicted step as a picture", type=str, metavar="FILE")
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "num_layers", "softmax_contexts", "vocab_size", "batch_size", "seq_len",
-                       "num_microbatches", "num_chunks")
+        check_at_least(1, self, "num_layers", "vocab_size", "batch_size", "seq_len", "num_microbatches", "num_chunks")
+        check_at_least(0, self, "softmax_contexts")
         for text in filter(None, (self.memory_limit, self.link)):
             parse_bytes(text)  # now, not after the search
         if max(self.num_chunks) > 1 and self.model != "language_model":

@@ -1,8 +1,15 @@
 """scripts/plan.py as a user runs it: without a GPU, without a model."""
 import re
+from dataclasses import replace
 
 import pytest
 from helpers import programs
+
+from mxmp.command import parse_flags
+from mxmp.contexts import parse_contexts
+from mxmp.tasks.planning import choose_span
+from mxmp.tasks.planning import plan as plan_of
+from mxmp.tasks.request import Request
 
 TINY = ["--encoder_layers", "2", "--decoder_layers", "2", "--vocab_size", "50", "--embed_size", "8",
         "--hidden_size", "8", "--batch_size", "8", "--seq_len", "5", "--num_microbatches", "1,2"]
@@ -54,6 +61,31 @@ def test_a_softmax_may_span_contexts(tmp_path):
     assert seconds["3"] < 0.5 * seconds["1"]  # the softmax is by far the slowest stage
 
 
+@pytest.mark.parametrize("sizes, spanned", [
+    (["--vocab_size", "10000", "--contexts", "gpu(0-1)"], 1), (["--contexts", "gpu(0-3)"], 2),
+    (["--vocab_size", "100000", "--contexts", "gpu(0-5)"], 3)])
+def test_a_softmax_spans_as_many_contexts_as_are_the_fastest(tmp_path, sizes, spanned):
+    request = parse_flags(Request, None, ["--model", "language_model", *sizes, "--picture", str(tmp_path / "plan.png")])
+    contexts = parse_contexts(request.contexts, present=False)
+    assert choose_span(request, contexts) == spanned
+    seconds = [float(re.search(r"predicted: +([\d.,]+) ms", plan_of(replace(request, softmax_contexts=number)))[1])
+               for number in (0, *range(1, len(contexts) + 1))]
+    assert seconds[0] == seconds[spanned] == min(seconds)
+
+
+def test_a_softmax_spans_as_many_contexts_as_it_needs_to_fit(tmp_path):
+    request = Request(model="language_model", vocab_size=100000, contexts="gpu(0-5)", memory_limit="900MB",
+                      picture=str(tmp_path / "plan.png"))
+    with pytest.raises(ValueError, match="nothing fits"):
+        plan_of(replace(request, softmax_contexts=1))
+    assert "the softmax is split over" in plan_of(request)
+
+
+def test_a_softmax_that_shares_the_embedding_or_has_measured_times_is_in_one_piece():
+    for request in (Request(), Request(model="language_model", profile="times.json")):
+        assert choose_span(request, parse_contexts("gpu(0-3)", present=False)) == 1
+
+
 @pytest.mark.parametrize("args, line", [
     (["--softmax_contexts", "2"], "--softmax_contexts splits the projection of --model language_model"),
     (["--softmax_contexts", "9", "--model", "language_model"], "must be from 1 to the 4 of --contexts, got 9"),
@@ -63,6 +95,7 @@ def test_a_softmax_may_span_contexts(tmp_path):
     (["--contexts", "gpu(0-30)"], "13 layers cannot fill 31 stages; use at most 13 contexts"),
     (["--device", "abacus"], "--device abacus is not known; choose one of cpu, k40m"),
     (["--num_chunks", "2"], "--num_chunks: the translation model's attention and bidirectional layer need"),
+    (["--softmax_contexts", "-1"], "--softmax_contexts must be at least 0, got -1"),
     (["--batch_size", "0"], "--batch_size must be at least 1, got 0"),
     (["--profile", "none.json"], "none.json"),
     (["--profile", "a", "--device", "v100"], "--profile brings its own times; leave out --measure and --device"),
