@@ -12,6 +12,8 @@ from ..planning import Plan
 from ..writing import write_aside
 from .progress import Progress
 
+_TRAINING, _VALIDATION, _SCORE = "#8fb8de", "#1f4e79", "#d1661c"  # light blue, dark blue, orange
+
 
 def write_results(folder: Path, results: Dict[str, Any]) -> None:
     """Write ``results`` to ``results.json`` in a run's ``folder``, at once."""
@@ -20,55 +22,38 @@ def write_results(folder: Path, results: Dict[str, Any]) -> None:
 
 
 def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequence[ModuleType]) -> Dict[str, Any]:
-    """What every run's results say: how long it took, where it ran, with which options and versions.
+    """What every run's results say by name, as JSON can hold it.
 
-    Parameters
-    ----------
-    options : dataclass
-        The run's.
-    plan : Plan
-        Where its layers lived.
-    progress : Progress
-        How it went.
-    packages : sequence of module
-        Those whose versions are named besides mxmp's.
-
-    Returns
-    -------
-    dict
-        By name; only what JSON can hold.
+    How long it took (``progress``), where it ran (``plan``), with which ``options``, a dataclass, and which versions of
+    mxmp and other ``packages``.
     """
     return {
-        "steps": progress.step, "epochs": progress.epoch, "seconds": round(progress.seconds, 1),
+        "steps": progress.step,
+        "epochs": progress.epoch,
+        "seconds": round(progress.seconds, 1),
         "tokens_per_second": round(progress.counted / max(progress.training_seconds, 1e-9), 1),
         "plan": plan.as_dict(),
         "runtime": runtime.report(),
         "versions": {"mxmp": __version__, **{package.__name__: package.__version__ for package in packages}},
-        "options": asdict(options)}
+        "options": asdict(options),
+    }
 
 
 def draw_curve(progress: Progress, path: Path, right: str = "") -> None:
-    """Draw the loss over the steps.
+    """Draw the loss over the steps into the file ``path``.
 
-    Parameters
-    ----------
-    progress : Progress
-        How the run went.
-    path : Path
-        The picture's file.
-    right : str, default ''
-        Name of the third column of ``progress.valid``, which then gets an axis of its own at the right.
+    The third column of ``progress.valid`` gets an axis of its own at the right if its name is given as ``right``.
     """
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    lines = axes.plot(*zip(*progress.train_loss), color="#8fb8de", label="training loss")
+    lines = axes.plot(*zip(*progress.train_loss), color=_TRAINING, label="training loss")
     if progress.valid:
         steps, losses, *scores = zip(*progress.valid)
-        lines += axes.plot(steps, losses, color="#1f4e79", marker="o", label="validation loss")
+        lines += axes.plot(steps, losses, color=_VALIDATION, marker="o", label="validation loss")
         if right:
             other = axes.twinx()
-            lines += other.plot(steps, scores[0], color="#d1661c", marker="s", label=f"validation {right}")
+            lines += other.plot(steps, scores[0], color=_SCORE, marker="s", label=f"validation {right}")
             other.set_ylabel(right)
             other.set_ylim(bottom=0)
     axes.set_xlabel("step")

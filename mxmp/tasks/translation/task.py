@@ -8,17 +8,26 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 import mxnet as mx
 
-from ...data import Batch, BatchLoader, Corpus, Prepared, default_cache_dir, load_files, load_multi30k, load_numbers
-from ...data.multi30k import MULTI30K_URL
+from ...data import (
+    MULTI30K_URL,
+    Batch,
+    BatchLoader,
+    Corpus,
+    ParallelText,
+    Prepared,
+    default_cache_dir,
+    load_files,
+    load_multi30k,
+    load_numbers,
+)
 from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline
 from ...planning import LayerCost, Profile, profile, tune
 from ..placing import choose_plan
-from ..progress import perplexity
 from ..run import Validation, start
 from .model import ModelOptions, chain_costs, translation_chain
 from .options import Options
-from .quality import Quality, score
+from .quality import Quality, mean_loss, score_text
 from .translator import Translator
 
 _FILES = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
@@ -58,9 +67,8 @@ class Translation:
         self.sizes = ModelOptions(
             len(subwords.src_vocab), len(subwords.tgt_vocab), subwords.joint, options.embed_size,
             options.hidden_size, options.encoder_layers, options.decoder_layers, options.dropout)
-        self._prepared, self.fingerprint, self._chain = prepared, prepared.corpus.fingerprint, translation_chain(
-            self.sizes)
-        loss = LabelSmoothedLoss(options.label_smoothing)
+        self._prepared, self.fingerprint = prepared, prepared.corpus.fingerprint
+        self._chain, loss = translation_chain(self.sizes), LabelSmoothedLoss(options.label_smoothing)
         self._loader = BatchLoader(prepared.train, options.batch_size, seed=options.seed)
         self.steps_per_epoch = len(self._loader)
         _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
@@ -93,15 +101,13 @@ class Translation:
         return loss, batch.num_tokens, batch.num_words
 
     def validate(self, epoch: int) -> Validation:
-        loss, valid = self._valid_loss(), self._prepared.corpus.valid
-        quality = self._score(valid.src, valid.tgt)
-        text = (f"loss {loss:.4f} ppl {perplexity(loss):.2f} BLEU {quality.bleu:.2f} (length ratio "
-                f"{quality.length_ratio:.3f}) exact match {100 * quality.exact_match:.1f}%")
-        return Validation([loss, quality.bleu], quality.bleu, text)
+        batches = BatchLoader(self._prepared.valid, self.options.batch_size, shuffle=False).epoch(0)
+        loss, quality = mean_loss(self.pipe, batches), self._score(self._prepared.corpus.valid)
+        return Validation([loss, quality.bleu], quality.bleu, quality.with_loss(loss))
 
     def finish(self) -> Tuple[Dict[str, Any], List[str]]:
         corpus = self._prepared.corpus
-        valid, test = (self._score(text.src, text.tgt) for text in (corpus.valid, corpus.test))
+        valid, test = self._score(corpus.valid), self._score(corpus.test)
         return ({"dataset": corpus.name, "src_lang": corpus.src_lang, "tgt_lang": corpus.tgt_lang,
                  "valid": valid._asdict(), "test": test._asdict()}, [f"valid: {valid}", f"test: {test}"])
 
@@ -111,18 +117,9 @@ class Translation:
     def restore(self, folder: Path) -> None:
         """Nothing: the subwords are those of the text."""
 
-    def _valid_loss(self) -> float:
-        total: Any = 0.0
-        tokens = 0
-        for batch in BatchLoader(self._prepared.valid, self.options.batch_size, shuffle=False).epoch(0):
-            total = total + self.pipe((batch.src, batch.src_len, batch.tgt_in), (batch.tgt_out, batch.tgt_len))
-            tokens += batch.num_tokens
-        return float(total.asscalar()) / tokens
-
-    def _score(self, source: List[str], reference: List[str]) -> Quality:
-        translator = Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.beam_size,
-                                self.options.lp_alpha)
-        return score([best[0].text for best in translator(source, progress=True)], reference)
+    def _score(self, text: ParallelText) -> Quality:
+        return score_text(Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.beam_size,
+                                     self.options.lp_alpha), text)
 
 
 def _tuned(options: Options, times: Profile, contexts: List[mx.Context]) -> Options:
