@@ -20,7 +20,6 @@ from .. import runtime
 from ..command import save_options, saved_options
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
-from .learning_rate import cosine_rate
 from .options import RunOptions
 from .progress import Meter, Progress, perplexity, start_log
 from .results import describe_run, draw_curve, write_results
@@ -76,6 +75,9 @@ class Run:
     def __init__(self, task: Task, options: RunOptions, pipe: Pipeline, trainer: Trainer, folder: Path) -> None:
         self._task, self._options, self._pipe, self._trainer, self._folder = task, options, pipe, trainer, folder
         self._total_steps = options.epochs * task.steps_per_epoch
+        # asked for 1, 2, 3 and so on: the cosine reaches 0 one step behind the last
+        self._rates = mx.lr_scheduler.CosineScheduler(self._total_steps + 1, options.learning_rate,
+                                                      warmup_steps=min(options.warmup_steps, self._total_steps // 2))
         self._clock = time.perf_counter()
         self.progress = Progress()
 
@@ -117,7 +119,7 @@ class Run:
         with tqdm(self._task.batches(progress.epoch, progress.batch), f"epoch {progress.epoch + 1}/{options.epochs}",
                   self._task.steps_per_epoch, initial=progress.batch, unit="batch", leave=False, disable=None) as bar:
             for batch in bar:
-                rate = cosine_rate(progress.step, self._total_steps, options.learning_rate, options.warmup_steps)
+                rate = self._rates(progress.step + 1)
                 self._step(batch, rate, meter)
                 progress.batch += 1
                 progress.step += 1

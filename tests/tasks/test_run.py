@@ -5,14 +5,16 @@ import random
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mxnet as mx
 import numpy as np
 import pytest
 from helpers import programs
-from helpers.runs import arrays, progress
+from helpers.runs import arrays, progress, rate
 from helpers.stacks import lstm_chain, pipelined, random_values
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mxmp.tasks.checkpoint import best
 from mxmp.tasks.options import RunOptions
@@ -141,6 +143,30 @@ def test_a_resumed_run_goes_on_and_gives_the_task_what_it_saved(tmp_path):
             run.train()
     assert (task.restored, run.progress.step, run.progress.best) == ("saved", 4, 1.0)
     assert [step for step, _ in run.progress.train_loss] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("epochs, warmup", [(1, 0), (4, 0), (4, 1), (4, 3), (4, 99)])
+def test_rates_rise_and_fall_along_a_cosine_and_go_on_there(tmp_path, epochs, warmup):
+    rates = []
+    for trained in sorted({1, epochs}):  # the second run is resumed after the first's last step
+        task, run = run_of(tmp_path, [1.0] * epochs, resume=trained > 1, warmup_steps=warmup)
+        run._trainer.set_learning_rate = rates.append
+        run._options = replace(run._options, epochs=trained)
+        with task.pipe:
+            run.train()
+    total = 2 * epochs
+    assert rates == pytest.approx([rate(step, total, 0.003, warmup) for step in range(total)], rel=1e-12)
+
+
+@given(st.integers(1, 200), st.integers(0, 400), st.randoms())
+def test_mxnets_scheduler_follows_the_formula_whatever_it_was_asked_before(total, warmup, random):
+    scheduler = mx.lr_scheduler.CosineScheduler(total + 1, 1.0, warmup_steps=min(warmup, total // 2))
+    order = random.sample(range(total), total)
+    rates = dict(sorted((step, scheduler(step + 1)) for step in order))
+    assert list(rates.values()) == pytest.approx([rate(step, total, 1.0, warmup) for step in range(total)], rel=1e-12)
+    ordered, top = list(rates.values()), max(rates, key=rates.get)
+    assert all(0 < value <= 1 for value in ordered) and (ordered[top] == 1 or not min(warmup, total // 2))
+    assert ordered[:top + 1] == sorted(ordered[:top + 1]) and ordered[top:] == sorted(ordered[top:], reverse=True)
 
 
 def test_a_run_that_diverged_says_so_and_saves_nothing(tmp_path):

@@ -7,7 +7,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from helpers import programs
-from helpers.runs import arrays, progress
+from helpers.runs import arrays, progress, rate
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan
@@ -17,7 +17,6 @@ from mxmp.tasks.language.options import Options
 from mxmp.tasks.language.stream import TrainingStream
 from mxmp.tasks.language.task import load_corpus
 from mxmp.tasks.language.vocabulary import load_vocabulary
-from mxmp.tasks.learning_rate import cosine_rate
 
 
 def train(*arguments):
@@ -80,7 +79,7 @@ def plain_run(language_flags, folder):
             loss.backward()
             states = [[array.detach() for array in state] for state in states]
             gluon.utils.clip_global_norm([p.grad() for p in chain.collect_params().values()], 1.0)
-            trainer.set_learning_rate(cosine_rate(step, 2 * len(stream), 5e-3, 4))
+            trainer.set_learning_rate(rate(step, 2 * len(stream), 5e-3, 4))
             trainer.step(1)
             losses.append(float(loss.asscalar()))
             step += 1
