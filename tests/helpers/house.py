@@ -3,7 +3,8 @@ import ast
 
 FLOORS = ("schedule", "planning", "pipeline", "tasks")  # each knows what stands before it, never what stands behind
 GROUND = ("nn", "data")  # know no floor, and not each other
-PROGRAMS = ("scripts", "benchmark", "examples", "forecast_series", "recognize_tones")  # outside the package
+# Programs and what they share, which the package does not know.
+PROGRAMS = ("scripts", "benchmark", "examples", "example_run", "forecast_series", "recognize_tones")
 
 
 def nodes(path, with_types=True):

@@ -1,4 +1,1 @@
-"""Forecasting many generated series: data, windows, baselines, the model as a chain, training.
-
-The modules are imported one by one (``forecast_series.options`` before MXNet loads, the others after).
-"""
+"""Forecasting many generated series; `options` loads without MXNet, and `train` is where to begin to read."""

@@ -10,27 +10,9 @@ from mxmp import nn
 
 
 class SeriesInput(HybridBlock):
-    """What a step says and which series it is of, as one vector, time first.
-
-    Parameters
-    ----------
-    num_series : int
-        Number of series K; each has a vector of its own, so that what is peculiar to it need not be read off the
-        history.
-    units : int
-        Width of the output.
-    input_size : int
-        Width C of a step.
-
-    Inputs
-    ------
-    - **steps**: (N, T, C) float.
-    - **series**: (N,) int or float, the number of each window's series.
-
-    Outputs
-    -------
-    - **out**: (T, N, units) float.
-    """
+    """What a step says and which series it is of, as one vector, time first: steps (N, T, C) and the number of each
+    window's series (N,) become (T, N, units). Each series has a vector of its own, so that what is peculiar to it need
+    not be read off the history."""
 
     def __init__(self, num_series: int, units: int, input_size: int, prefix: Any = None, params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
@@ -44,21 +26,7 @@ class SeriesInput(HybridBlock):
 
 
 class LastSteps(HybridBlock):
-    """The last steps of a sequence, batch first.
-
-    Parameters
-    ----------
-    steps : int
-        How many, H.
-
-    Inputs
-    ------
-    - **data**: (T, N, C), T at least H.
-
-    Outputs
-    -------
-    - **out**: (N, H, C).
-    """
+    """The last H steps of a sequence (T, N, C), batch first, (N, H, C)."""
 
     chunkable = False  # the end of every time chunk is not the end of the sequence
 
@@ -72,29 +40,11 @@ class LastSteps(HybridBlock):
 
 def series_chain(num_series: int, input_size: int, horizon: int, hidden_size: int = 64,
                  num_layers: int = 2) -> nn.Chain:
-    """Residual LSTM layers over history and horizon, and one number for each step of the horizon.
+    """Residual LSTM layers over history and horizon, and one number for each step of the horizon: steps (N, L + H, C)
+    of `model_inputs` and the number of each window's series (N,) become a forecast (N, H, 1) to the window's own scale.
 
     Within the horizon the layers read what is known in advance, and their states hold what is kept of the history: no
     step is forecast from another one's forecast ("direct").
-
-    Parameters
-    ----------
-    num_series : int
-        Number of series K.
-    input_size : int
-        Width C of a step.
-    horizon : int
-        Steps H that are forecast.
-    hidden_size : int
-        Width of the LSTM layers.
-    num_layers : int
-        LSTM layers.
-
-    Returns
-    -------
-    Chain
-        It takes steps (N, L + H, C), as of `model_inputs`, and the number of each window's series (N,), and gives a
-        forecast (N, H, 1) to the window's own scale.
     """
     chain = nn.Chain(prefix="series_")
     with chain.name_scope():

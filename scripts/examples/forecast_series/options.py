@@ -3,21 +3,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from example_run import ExampleOptions
+
 from mxmp.command import check_at_least, flag
-from mxmp.tasks.short_options import ShortOptions
 
 
 @dataclass(frozen=True)
-class SeriesOptions(ShortOptions):
-    """Sizes of the generated set and of the model besides what all short runs have.
-
-    Each option is a flag of ``scripts/examples/forecast_series``, whose ``--help`` says what it means.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-    """
+class SeriesOptions(ExampleOptions):
+    """Sizes of the generated set and of the model besides what all examples have."""
 
     num_series: int = flag(32, "generated series")
     num_weeks: int = flag(26, "their length; the last fifth is for testing, the tenth before it for validation")

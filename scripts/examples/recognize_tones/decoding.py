@@ -18,46 +18,18 @@ def collapse(path: Sequence[int], blank: int) -> List[int]:
 
 
 def best_path(log_probs: np.ndarray) -> List[int]:
-    """The symbols of the most probable path; fast, but other symbols may be more probable over all of their paths.
-
-    Graves et al. 2006, section 3.2.
-
-    Parameters
-    ----------
-    log_probs : numpy.ndarray
-        (T, C), of one sequence's own frames; the last class is the blank.
-
-    Returns
-    -------
-    list of int
-        The symbols.
-    """
+    """The symbols of the most probable path of one sequence's own frames (T, C); the last class is the blank. Fast, but
+    other symbols may be more probable over all of their paths (Graves et al. 2006, section 3.2)."""
     return collapse(log_probs.argmax(axis=1).tolist(), log_probs.shape[1] - 1)
 
 
 def prefix_beam(log_probs: np.ndarray, beam_size: int = 8) -> List[Tuple[List[int], float]]:
-    """The most probable symbols over all of their paths, by beam search over prefixes.
+    """The most probable symbols over all of their paths, the most probable first, each with the logarithm of the
+    probability of all paths that were kept; by beam search over prefixes, of which ``beam_size`` outlive each frame.
 
     Of each prefix two probabilities are kept: of its paths that end in a blank, and of those that end in its last
     symbol, which a repetition prolongs (Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech
     Recognition using Bi-Directional Recurrent DNNs", algorithm 1, without a language model).
-
-    Parameters
-    ----------
-    log_probs : numpy.ndarray
-        (T, C), of one sequence's own frames; the last class is the blank.
-    beam_size : int
-        Prefixes kept after each frame.
-
-    Returns
-    -------
-    list of (list of int, float)
-        Symbols and the logarithm of the probability of all paths that were kept, the most probable first.
-
-    Raises
-    ------
-    ValueError
-        If ``beam_size`` is below 1.
     """
     if beam_size < 1:
         raise ValueError(f"beam_size must be at least 1, got {beam_size}")

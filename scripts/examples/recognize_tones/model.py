@@ -8,26 +8,11 @@ from mxmp import nn
 
 def tones_chain(num_classes: int, input_size: int, hidden_size: int = 48, num_layers: int = 2,
                 dropout: float = 0.1) -> nn.Chain:
-    """Bidirectional LSTM layers over the frames, an LSTM layer over these, and scores for every frame.
+    """Bidirectional LSTM layers over the frames, an LSTM layer of twice their width over these, which drops a share of
+    what it reads (one mask per sequence), and scores for every frame.
 
-    Parameters
-    ----------
-    num_classes : int
-        Symbols and the blank, C.
-    input_size : int
-        Width F of the frames.
-    hidden_size : int
-        Width H of each direction; the upper LSTM layer has 2H.
-    num_layers : int
-        Bidirectional layers, at least 1.
-    dropout : float
-        Share dropped of what the LSTM layer reads, one mask per sequence.
-
-    Returns
-    -------
-    Chain
-        It takes frames (N, T, F) and the number of frames of each sequence (N,), and gives scores (N, T, C), not
-        normalised; those behind a sequence's end mean nothing.
+    Frames (N, T, F) and the number of frames of each sequence (N,) become scores (N, T, C) of the symbols and the
+    blank, not normalised; those behind a sequence's end mean nothing.
     """
     chain, width = nn.Chain(prefix="tones_"), input_size
     with chain.name_scope():

@@ -3,21 +3,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from example_run import ExampleOptions
+
 from mxmp.command import check_at_least, flag
-from mxmp.tasks.short_options import ShortOptions
 
 
 @dataclass(frozen=True)
-class TonesOptions(ShortOptions):
-    """Sizes of the generated set and of the model besides what all short runs have.
-
-    Each option is a flag of ``scripts/examples/recognize_tones``, whose ``--help`` says what it means.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-    """
+class TonesOptions(ExampleOptions):
+    """Sizes of the generated set and of the model besides what all examples have."""
 
     hidden_size: int = flag(48, "width of each direction of the bidirectional layers; the upper layer has two of it")
     batch_size: int = flag(32, "sounds per step")

@@ -8,48 +8,31 @@ import numpy as np
 
 from .batches import Sample
 from .decoding import collapse
-from .distance import token_error_rate
+from .scoring import token_error_rate
 
 _LONGEST = 6  # frames of a run that may still be taken for an error
 
 
 class Templates:
-    """The mean frame of each symbol and of silence, and a rule that turns frames into symbols.
+    """The mean frame of each symbol and, last, of silence (``means``), and a rule that turns frames into symbols.
 
-    Each frame gets the symbol of the nearest mean; runs that are shorter than some length are left out, and of the
-    others repetitions are merged and silence is dropped. Unlike the network this learns from the true alignment.
-
-    Parameters
-    ----------
-    train : sequence of Sample
-        The means are theirs.
-    valid : sequence of Sample
-        The shortest run, and whether each frame's own mean is taken off it first (so that loudness counts less), are
-        those with the lowest token error rate here.
-    num_symbols : int
-        Symbols, without the silence.
-
-    Attributes
-    ----------
-    means : numpy.ndarray
-        (num_symbols + 1, BINS), those of the symbols and, last, of silence.
-    shortest : int
-        Frames of the shortest run that is kept.
-    centred : bool
-        Whether each frame's own mean is taken off it first.
+    Each frame gets the symbol of the nearest mean; runs of less than ``shortest`` frames are left out, and of the
+    others repetitions are merged and silence is dropped. Unlike the network this learns from the true alignment. The
+    shortest run, and whether each frame's own mean is taken off it first (``centred``, so that loudness counts less),
+    are those with the lowest token error rate on the samples ``valid``.
     """
 
     def __init__(self, train: Sequence[Sample], valid: Sequence[Sample], num_symbols: int) -> None:
         self._silence = num_symbols
-        frames, aligned = (np.concatenate(parts) for parts in zip(*((s.frames, s.aligned) for s in train)))
-        tried = []
+        frames, aligned = (np.concatenate(arrays) for arrays in zip(*((s.frames, s.aligned) for s in train)))
+        choices = []
         for self.centred in (False, True):
             prepared = self._prepared(frames)
             self.means = np.stack([prepared[aligned == symbol].mean(axis=0) for symbol in range(num_symbols + 1)])
             for self.shortest in range(1, _LONGEST + 1):
                 rate = token_error_rate([self(s.frames) for s in valid], [s.symbols for s in valid])
-                tried.append((rate, self.centred, self.shortest, self.means))
-        _, self.centred, self.shortest, self.means = min(tried, key=lambda choice: choice[0])
+                choices.append((rate, self.centred, self.shortest, self.means))
+        _, self.centred, self.shortest, self.means = min(choices, key=lambda choice: choice[0])
 
     def __call__(self, frames: np.ndarray) -> List[int]:
         """The symbols of ``frames`` (T, BINS)."""

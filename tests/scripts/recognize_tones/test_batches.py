@@ -1,11 +1,11 @@
-"""Batches: every sample once, padded as CTCLoss wants it, in an order that only seed and epoch decide."""
+"""Batches: every sample once, padded as CTCLoss wants it, in an order that only seed and epoch decide; splits that
+share no sound."""
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recognize_tones.batches import epoch, make_batch, make_sample, shuffled
-from recognize_tones.features import BINS, HOP, WINDOW
-from recognize_tones.generate import Sound, generate
+from recognize_tones.batches import batches, make_batch, make_sample, make_splits, shuffled
+from recognize_tones.sounds import BINS, HOP, WINDOW, Sound, generate
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,10 @@ def test_a_batch_is_padded_and_knows_its_lengths(samples):
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=100), st.integers(1, 9), st.integers(0, 99))
 def test_every_sample_is_in_one_batch_of_an_epoch(lengths, batch_size, seed):
-    batches = shuffled(lengths, batch_size, seed, 0)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    assert len(batches) == -(-len(lengths) // batch_size) and max(map(len, batches)) <= batch_size
-    assert batches == shuffled(lengths, batch_size, seed, 0)
+    order = shuffled(lengths, batch_size, seed, 0)
+    assert sorted(i for rows in order for i in rows) == list(range(len(lengths)))
+    assert len(order) == -(-len(lengths) // batch_size) and max(map(len, order)) <= batch_size
+    assert order == shuffled(lengths, batch_size, seed, 0)
 
 
 def test_epochs_differ_and_lengths_in_a_batch_are_alike():
@@ -42,12 +42,20 @@ def test_epochs_differ_and_lengths_in_a_batch_are_alike():
     assert spread < 0.25 * np.mean([np.ptp(lengths[i:i + 10]) for i in range(0, 800, 10)])
 
 
-def test_an_epoch_goes_on_from_any_batch(samples):
-    whole, rest = list(epoch(samples, 6, 3, 1)), list(epoch(samples, 6, 3, 1, start=2))
-    assert len(whole) == 4 and len(rest) == 2
-    for expected, actual in zip(whole[2:], rest):
-        for one, other in zip(expected, actual):
+def test_an_epoch_is_all_batches_in_their_order(samples):
+    order = shuffled([len(sample.frames) for sample in samples], 6, 3, 1)
+    actual = list(batches(samples, 6, 3, 1))
+    assert len(actual) == len(order) == 4
+    for rows, batch in zip(order, actual):
+        for one, other in zip(make_batch([samples[i] for i in rows]), batch):
             np.testing.assert_array_equal(one.asnumpy(), other.asnumpy())
+
+
+def test_no_sound_is_in_two_splits():
+    splits = make_splits(1, 50)
+    assert {name: len(samples) for name, samples in splits.items()} == {"train": 50, "valid": 5, "test": 5}
+    sounds = [sample.frames.tobytes() for samples in splits.values() for sample in samples]
+    assert len(set(sounds)) == len(sounds)
 
 
 def test_a_sound_with_too_few_frames_for_its_symbols_is_refused():

@@ -27,12 +27,12 @@ def test_best_path_is_that_of_each_frames_best_class(case):
 def test_a_wide_beam_finds_every_labelling_with_its_probability(case):
     log_probs = random_log_probs(*case)
     expected = labellings(log_probs)
-    found = prefix_beam(log_probs, beam_size=10_000)
-    assert {tuple(symbols) for symbols, log_prob in found if log_prob > -np.inf} == set(expected)
-    for symbols, log_prob in found:
+    beam = prefix_beam(log_probs, beam_size=10_000)
+    assert {tuple(symbols) for symbols, log_prob in beam if log_prob > -np.inf} == set(expected)
+    for symbols, log_prob in beam:
         assert math.exp(log_prob) == pytest.approx(expected.get(tuple(symbols), 0.0), rel=1e-9)
-    assert tuple(found[0][0]) == max(expected, key=expected.get)
-    assert [p for _, p in found] == sorted((p for _, p in found), reverse=True)
+    assert tuple(beam[0][0]) == max(expected, key=expected.get)
+    assert [p for _, p in beam] == sorted((p for _, p in beam), reverse=True)
 
 
 def test_the_beam_finds_what_the_best_path_misses():
@@ -45,9 +45,9 @@ def test_the_beam_finds_what_the_best_path_misses():
 def test_a_narrow_beam_gives_lower_bounds(seed):
     log_probs = random_log_probs(5, 3, seed)
     expected = labellings(log_probs)
-    found = prefix_beam(log_probs, 3)
-    assert len(found) == 3
-    assert all(math.exp(log_prob) <= expected[tuple(symbols)] * (1 + 1e-9) for symbols, log_prob in found)
+    beam = prefix_beam(log_probs, 3)
+    assert len(beam) == 3
+    assert all(math.exp(log_prob) <= expected[tuple(symbols)] * (1 + 1e-9) for symbols, log_prob in beam)
 
 
 def test_an_empty_beam_is_refused():

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 from recognize_tones.batches import Sample, make_sample
-from recognize_tones.distance import token_error_rate
-from recognize_tones.generate import TONES, generate
+from recognize_tones.scoring import token_error_rate
+from recognize_tones.sounds import TONES, generate
 from recognize_tones.templates import Templates
 
 SHAPES = np.array([[4.0, 0, 0], [0, 4.0, 0], [0, 0, 0]])  # two symbols and silence

@@ -1,8 +1,8 @@
 """Measures of forecasts against sums written out."""
 import numpy as np
 import pytest
-from forecast_series.errors import mae, naive_scale, rmse, scores
-from forecast_series.generate import SeriesSet
+from forecast_series.scoring import mae, naive_scale, rmse, scores
+from forecast_series.series import SeriesSet
 from forecast_series.windows import split
 
 
@@ -23,9 +23,9 @@ def test_errors_by_step_are_means_over_windows(windows):
 
 def test_scores_scale_each_series_by_its_own_naive_error(windows):
     forecast, scale = windows.target + np.array([1, 10, 100])[windows.series, None], np.array([2.0, 20.0, 200.0])
-    found = scores(forecast, windows, scale)
-    assert found["mase"] == pytest.approx(0.5) and found["mase_by_step"] == [0.5] * 5
-    assert found["mae"] == pytest.approx(37) and found["rmse"] == pytest.approx((10101 / 3) ** 0.5)
+    errors = scores(forecast, windows, scale)
+    assert errors["mase"] == pytest.approx(0.5) and errors["mase_by_step"] == [0.5] * 5
+    assert errors["mae"] == pytest.approx(37) and errors["rmse"] == pytest.approx((10101 / 3) ** 0.5)
 
 
 def test_the_scale_is_the_mean_change_over_a_season_of_training_hours_only():

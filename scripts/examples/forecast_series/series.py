@@ -8,29 +8,22 @@ import numpy as np
 
 DAY, WEEK = 24, 168  # hours
 
+# Known of each hour in advance: waves from -1 to 1, 1 at weekends and during events, weather around 0.
 COVARIATES = ("sine of the hour", "cosine of the hour", "sine of the weekday", "cosine of the weekday", "weekend",
               "event", "weather")
-"""What is known of each hour in advance: waves from -1 to 1, 1 at weekends and during events, weather around 0."""
 
 
 @dataclass(frozen=True)
 class SeriesSet:
-    """The values of K series over T hours, and what is known of each hour in advance.
+    """The values of K series over T hours, and what is known of each hour in advance."""
 
-    Parameters
-    ----------
-    values : numpy.ndarray
-        (K, T) float64, in no particular unit; every series has a scale of its own.
-    covariates : numpy.ndarray
-        (K, T, C) float64, the columns of `COVARIATES`.
-    """
-
-    values: np.ndarray
-    covariates: np.ndarray
+    values: np.ndarray  # (K, T) float64, in no particular unit; every series has a scale of its own
+    covariates: np.ndarray  # (K, T, C) float64, the columns of `COVARIATES`
 
 
 def generate(num_series: int, num_hours: int, seed: int) -> SeriesSet:
-    """Draw series that are like the hourly loads of many sites.
+    """Draw series that are like the hourly loads of many sites; hour 0 is Monday's first. The ``seed`` fixes every
+    number, and series k does not depend on how many there are.
 
     A series is ``level * trend * activity * weather response * events + noise``, where
 
@@ -40,23 +33,6 @@ def generate(num_series: int, num_hours: int, seed: int) -> SeriesSet:
     - the response rises on both sides of a comfortable weather, and the more so the higher the activity is,
     - an event, known in advance, comes up within hours, wears off, and counts for more in busy hours, and
     - the noise's deviation grows with the activity.
-
-    Parameters
-    ----------
-    num_series, num_hours : int
-        How many, K, and how long, T; hour 0 is Monday's first.
-    seed : int
-        Fixes every number; series k does not depend on K.
-
-    Returns
-    -------
-    SeriesSet
-        The series and what is known of them in advance.
-
-    Raises
-    ------
-    ValueError
-        If there are no series, or less than a week.
     """
     if num_series < 1 or num_hours < WEEK:
         raise ValueError(f"generate needs at least 1 series of {WEEK} hours, got {num_series} of {num_hours}")

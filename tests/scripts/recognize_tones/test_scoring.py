@@ -4,7 +4,7 @@ from functools import lru_cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recognize_tones.distance import edit_distance, token_error_rate
+from recognize_tones.scoring import edit_distance, token_error_rate
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=6)
 

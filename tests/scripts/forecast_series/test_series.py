@@ -3,7 +3,7 @@ import datetime
 
 import numpy as np
 import pytest
-from forecast_series.generate import COVARIATES, WEEK, generate
+from forecast_series.series import COVARIATES, WEEK, generate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,11 +24,11 @@ def test_a_series_does_not_depend_on_how_many_there_are():
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4), st.integers(WEEK, 1000), st.integers(0, 10_000))
 def test_shapes_and_ranges(num_series, num_hours, seed):
-    found = generate(num_series, num_hours, seed)
-    assert found.values.shape == (num_series, num_hours) and np.isfinite(found.values).all()
-    assert found.covariates.shape == (num_series, num_hours, len(COVARIATES))
-    assert set(np.unique(found.covariates[..., EVENT])) <= {0, 1}
-    assert np.abs(found.covariates[..., :4]).max() <= 1
+    series = generate(num_series, num_hours, seed)
+    assert series.values.shape == (num_series, num_hours) and np.isfinite(series.values).all()
+    assert series.covariates.shape == (num_series, num_hours, len(COVARIATES))
+    assert set(np.unique(series.covariates[..., EVENT])) <= {0, 1}
+    assert np.abs(series.covariates[..., :4]).max() <= 1
 
 
 def test_the_calendar_is_that_of_a_year_that_begins_on_a_monday():
@@ -41,23 +41,23 @@ def test_the_calendar_is_that_of_a_year_that_begins_on_a_monday():
 
 
 def test_days_and_weeks_repeat_and_events_and_weather_matter():
-    found = generate(30, 10 * WEEK, 3)
-    relative = found.values / found.values.mean(axis=1, keepdims=True)
+    series = generate(30, 10 * WEEK, 3)
+    relative = series.values / series.values.mean(axis=1, keepdims=True)
 
     def change(hours):
         return np.abs(relative[:, hours:] - relative[:, :-hours]).mean()
 
     assert change(24) < 0.8 * change(12) and change(WEEK) < 0.8 * change(WEEK - 12)
-    event, weather = found.covariates[..., EVENT] > 0, np.abs(found.covariates[..., WEATHER])
+    event, weather = series.covariates[..., EVENT] > 0, np.abs(series.covariates[..., WEATHER])
     assert relative[event].mean() > 1.1 * relative[~event].mean()
     assert relative[weather > 1.5].mean() > 1.1 * relative[weather < 0.5].mean()
 
 
 def test_noise_is_larger_in_busy_hours():
-    found = generate(30, 10 * WEEK, 3)
-    rough = np.abs(np.diff(found.values, n=2, axis=1)) / found.values.mean(axis=1, keepdims=True)
-    busy = found.values[:, 1:-1] > np.quantile(found.values, 0.8, axis=1)[:, None]
-    quiet = found.values[:, 1:-1] < np.quantile(found.values, 0.2, axis=1)[:, None]
+    series = generate(30, 10 * WEEK, 3)
+    rough = np.abs(np.diff(series.values, n=2, axis=1)) / series.values.mean(axis=1, keepdims=True)
+    busy = series.values[:, 1:-1] > np.quantile(series.values, 0.8, axis=1)[:, None]
+    quiet = series.values[:, 1:-1] < np.quantile(series.values, 0.2, axis=1)[:, None]
     assert rough[busy].mean() > 1.3 * rough[quiet].mean()
 
 

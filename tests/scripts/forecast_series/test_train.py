@@ -1,31 +1,28 @@
-"""The whole script on a tiny set: results, reproducible by seed, baselines recomputed, errors in one line."""
+"""The whole program on a tiny set: results, reproducible by seed, baselines recomputed, errors in one line."""
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 import pytest
-from forecast_series.forecasting import Forecasting
-from forecast_series.generate import generate
 from forecast_series.options import SeriesOptions
+from forecast_series.scoring import naive_scale, scores
+from forecast_series.series import generate
+from forecast_series.train import build, forecast, run
+from forecast_series.windows import split, train_end
+from helpers import programs
 
-ROOT = Path(__file__).parents[3]
 TINY = {"num_series": 3, "num_weeks": 14, "hidden_size": 8, "epochs": 2, "batch_size": 48, "num_microbatches": 2}
 
 
-def run(*arguments):
-    flags = [text for name, value in TINY.items() for text in ("--" + name, str(value))]
-    return subprocess.run([sys.executable, "scripts/examples/forecast_series", *flags, *map(str, arguments)], cwd=ROOT,
-                          capture_output=True, text=True, timeout=300)
+def run_program(*arguments):
+    return programs.run("examples/forecast_series", *(f"--{name}={value}" for name, value in TINY.items()), *arguments)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("series") / "run"
-    done = run("--output_dir", folder)
+    done = run_program("--output_dir", folder)
     assert done.returncode == 0, done.stderr
     return folder, json.loads((folder / "results.json").read_text())
 
@@ -60,23 +57,35 @@ def test_the_naive_errors_are_those_of_loops_over_the_test_windows(finished):
 
 
 def test_the_same_seed_gives_the_same_forecasts(finished, tmp_path):
-    again = Forecasting(SeriesOptions(**TINY), [mx.cpu(0), mx.cpu(1)], tmp_path)
-    assert again.run()["test"] == finished[1]["test"]
-    again.pipe.close()
+    assert run(SeriesOptions(**TINY, output_dir=str(tmp_path / "again")))["test"] == finished[1]["test"]
+
+
+def test_the_parameters_of_the_best_epoch_are_kept_and_give_the_networks_errors(finished):
+    folder, results = finished
+    series = generate(3, 14 * 168, 1)
+    windows = split(series, 168, 24, 5)
+    scale = naive_scale(series, results["season"], train_end(windows))
+    with build(SeriesOptions(**TINY), [mx.cpu(0)]) as pipe:
+        pipe.load_parameters(str(folder / "best.params"))
+        test, valid = (scores(forecast(pipe, part), part, scale) for part in (windows["test"], windows["valid"]))
+    assert test["mase"] == pytest.approx(results["test"]["network"]["mase"], rel=1e-5)
+    errors = re.findall(r"valid: MASE (\d+\.\d+)", (folder / "train.log").read_text())
+    assert len(errors) == 2 and valid["mase"] == pytest.approx(min(map(float, errors)), abs=1e-4)
 
 
 @pytest.mark.parametrize("wrong, message", [
     (["--history", "100"], "--history must be at least 168, got 100"),
     (["--epochs", "0"], "--epochs must be at least 1, got 0"),
     (["--num_weeks", "8"], "the valid span of 134 hours is shorter than a window"),
-    (["--plan", "2,2"], "places 4 layers, but the chain has 5")])
+    (["--plan", "2,2"], "places 4 layers, but the chain has 5"),
+    (["--learning_rate", "1e38"], "lower --learning_rate (now 1e+38) and choose another --output_dir")])
 def test_a_mistake_gets_one_line(tmp_path, wrong, message):
-    done = run("--output_dir", tmp_path / "run", *wrong)
+    done = run_program("--output_dir", tmp_path / "run", *wrong)
     assert done.returncode == 1 and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
 def test_a_folder_in_use_is_refused(finished):
     folder, _ = finished
-    done = run("--output_dir", folder)
+    done = run_program("--output_dir", folder)
     assert "holds a run; choose another --output_dir" in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,70 @@
+"""What the examples share: flags, the folder of a run, and the reading of its meter."""
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+
+from mxmp import runtime
+from mxmp.command import check_at_least, check_positive, flag, save_options, saved_options
+
+if TYPE_CHECKING:
+    from mxmp.tasks.progress import Meter, Progress
+
+_log = logging.getLogger("mxmp.example_run")
+
+
+@dataclass(frozen=True)
+class ExampleOptions:
+    """Where the layers live and how long to train; each example adds sizes of its own and its own defaults."""
+
+    contexts: str = flag("cpu(0-1)", "where the layers live: \"cpu(0-1)\", \"gpu(0-3)\", \"cpu(1),gpu(0)\"")
+    gpus: Optional[str] = flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
+    plan: Optional[str] = flag(None, "layers per context, as \"2,3\" (default: balanced by computed cost)", type=str)
+    num_microbatches: int = flag(4, "parts that a batch is cut into")
+    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
+    threads_per_context: int = flag(1, "CPU threads of each context")
+    hidden_size: int = flag(64, "width of the LSTM layers")
+    batch_size: int = flag(64, "rows per step")
+    epochs: int = flag(4, "passes over the training data")
+    learning_rate: float = flag(1e-2, "Adam's highest rate; it rises for 50 steps, then falls along a cosine to 0")
+    seed: int = flag(1, "fixes data, order, initial values and dropout")
+    output_dir: Optional[str] = flag(None, "the run's folder (default runs/TASK-TIME)", type=str)
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "num_microbatches", "threads_per_context", "hidden_size", "batch_size", "epochs")
+        check_at_least(0, self, "seed")
+        check_positive(self, "learning_rate")
+
+    def as_dict(self) -> Dict[str, Any]:
+        """All options by name."""
+        return asdict(self)
+
+
+def open_folder(options: ExampleOptions, task: str) -> Path:
+    """Make the folder of a new run, start its log, and write its options there; ValueError if it holds a run already.
+    Without ``--output_dir`` it is called after the ``task`` and the time."""
+    from mxmp.tasks.progress import start_log  # loads MXNet, which must be configured first
+    folder = Path(options.output_dir or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if saved_options(folder, type(options)):
+        raise ValueError(f"{folder} holds a run; choose another --output_dir")
+    folder.mkdir(parents=True, exist_ok=True)
+    start_log(folder)
+    save_options(folder, options)
+    _log.info("run folder %s, runtime %s", folder, runtime.report())
+    return folder
+
+
+def read_meter(meter: Meter, progress: Progress, options: ExampleOptions) -> Tuple[float, float, float]:
+    """The loss, the gradients' norm and the speed of the meter's steps, which are added to the ``progress``; waits
+    for the devices. RuntimeError if loss or norm is not finite."""
+    loss, norm, seconds = meter.read()
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
+                           f"--learning_rate (now {options.learning_rate}) and choose another --output_dir")
+    progress.training_seconds += seconds
+    progress.words += meter.words
+    return loss, norm, meter.words / seconds
