@@ -16,9 +16,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from mxmp import Pipeline, Trainer
 from mxmp.planning import analytic
-from mxmp.tasks.meter import Meter
-from mxmp.tasks.placing import choose_contexts, make_plan
-from mxmp.tasks.progress import Progress
+from mxmp.tasks.placing import choose_contexts, choose_plan
+from mxmp.tasks.progress import Meter, Progress
 from mxmp.tasks.results import describe_run, write_results
 
 from .baselines import LinearForecaster, best_season
@@ -67,7 +66,7 @@ def build(options: SeriesOptions, contexts: List[mx.Context]) -> Pipeline:
     chain = series_chain(options.num_series, INPUT_SIZE, options.horizon, options.hidden_size, options.num_layers)
     steps_shape = options.batch_size, options.history + options.horizon, INPUT_SIZE
     costs = analytic(chain, steps_shape, (options.batch_size,))
-    plan = make_plan(costs, contexts, options.plan)
+    plan = choose_plan(costs, contexts, options.plan)
     _log.info("plan %s, %d micro-batches, %s:\n%s", plan, options.num_microbatches, options.schedule, plan.table(costs))
     pipe = Pipeline(chain, plan, mx.gluon.loss.L1Loss(), options.num_microbatches, schedule=options.schedule)
     mx.random.seed(options.seed)

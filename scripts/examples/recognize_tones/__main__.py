@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from mxmp import command, runtime
-from mxmp.tasks.short_options import parse_short
 
 sys.path[0] = str(Path(__file__).parents[1])  # started as a folder, Python knows what is in it, but not itself
 
@@ -13,7 +12,7 @@ from recognize_tones.options import TonesOptions  # noqa: E402
 
 def main() -> None:
     """Parse flags, set the threads, train."""
-    options = parse_short(TonesOptions, __doc__)
+    options = command.parse_flags(TonesOptions, __doc__)
     runtime.configure(options.threads_per_context)
 
     from recognize_tones.train import run  # loads MXNet, which must be configured first

@@ -17,9 +17,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from mxmp import Pipeline, Trainer
 from mxmp.planning import analytic
-from mxmp.tasks.meter import Meter
-from mxmp.tasks.placing import choose_contexts, make_plan
-from mxmp.tasks.progress import Progress
+from mxmp.tasks.placing import choose_contexts, choose_plan
+from mxmp.tasks.progress import Meter, Progress
 from mxmp.tasks.results import describe_run, write_results
 
 from .batches import Sample, batches, make_batch, make_splits
@@ -68,7 +67,7 @@ def build(options: TonesOptions, samples: Sequence[Sample], contexts: List[mx.Co
               max(frames), np.mean([len(sample.symbols) for sample in samples]))
     chain = tones_chain(len(TONES) + 1, BINS, options.hidden_size, options.num_layers)
     costs = analytic(chain, (options.batch_size, int(np.mean(frames)), BINS), (options.batch_size,))
-    plan = make_plan(costs, contexts, options.plan)
+    plan = choose_plan(costs, contexts, options.plan)
     _log.info("plan %s, %d micro-batches, %s:\n%s", plan, options.num_microbatches, options.schedule, plan.table(costs))
     pipe = Pipeline(chain, plan, mx.gluon.loss.CTCLoss(), options.num_microbatches, schedule=options.schedule)
     mx.random.seed(options.seed)
