@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Type, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from .writing import write_aside
 
@@ -56,6 +56,11 @@ def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
         parser.add_argument("--" + option.name, **settings)
 
 
+def numbers(text: str) -> Tuple[int, ...]:
+    """Whole numbers separated by commas, as a flag's type."""
+    return tuple(int(part) for part in text.split(","))
+
+
 def parse_flags(kind: Type[Options], description: Optional[str],
                 arguments: Optional[Sequence[str]] = None) -> Options:
     """Flags as a ``kind`` of options; ``--help`` begins with the ``description``, ``arguments`` replace the command
@@ -69,7 +74,7 @@ def parse_options(kind: Any, fixed: Sequence[str], description: Optional[str],
                   arguments: Optional[Sequence[str]] = None) -> Any:
     """As `parse_flags`, for a run that may be resumed: what the flags leave out is then as it was in the run's folder.
 
-    In a new run it is as ``kind.preset`` has it, which takes the flags of the command line by name and returns defaults.
+    In a new run it is as ``kind.preset`` has it, which takes the given flags by name and returns defaults.
     ``resume`` and ``output_dir`` are among the options; those that are ``fixed`` cannot change when a run is resumed.
     """
     parser = argparse.ArgumentParser(description=description, add_help=False)  # the help shall show the preset

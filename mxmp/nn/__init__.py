@@ -6,7 +6,7 @@ says otherwise. As all Gluon's blocks, they take ``prefix`` and ``params``, too.
 """
 from .attention import AttentionalOutput, MaskedAttention
 from .base import StatefulBlock
-from .chain import Chain
+from .chain import Chain, Select, TimeFirst
 from .compound import BidirectionalLSTM, ContextLSTM, Residual
 from .embedding import Projection, SequenceEmbedding
 from .loss import LabelSmoothedLoss
@@ -14,7 +14,6 @@ from .lstm import LSTMLayer
 from .recurrent_layer import RecurrentLayer
 from .sharded_softmax import ShardedSoftmaxLoss
 from .stacked import StackedLSTM
-from .wiring import Select, TimeFirst
 
 __all__ = ["AttentionalOutput", "BidirectionalLSTM", "Chain", "ContextLSTM", "LSTMLayer", "LabelSmoothedLoss",
            "MaskedAttention", "Projection", "RecurrentLayer", "Residual", "Select", "SequenceEmbedding",

@@ -1,12 +1,11 @@
-"""A chain of named layers that hand tuples of arrays from one to the next."""
+"""A chain of named layers that hand tuples of arrays from one to the next, its wiring, and its way to files."""
 from __future__ import annotations
 
-from typing import Any, Iterable, Sequence, Tuple
+from typing import Any, Callable, Iterable, Sequence, Tuple
 
-from mxnet.gluon import Block
+import mxnet as mx
+from mxnet.gluon import Block, HybridBlock
 from mxnet.gluon import nn as gluon_nn
-
-from .export import variable, write_export
 
 
 class Chain(gluon_nn.Sequential):
@@ -79,6 +78,116 @@ class Chain(gluon_nn.Sequential):
 def run_layers(layers: Iterable[Block], arrays: Tuple) -> Tuple:
     """Apply layers one after the other; always returns a tuple."""
     for layer in layers:
-        out = layer(*arrays)
-        arrays = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+        arrays = as_tuple(layer(*arrays))
     return arrays
+
+
+def as_tuple(arrays: Any) -> Tuple:
+    """What a layer takes or returns, one array or several, as a tuple."""
+    return tuple(arrays) if isinstance(arrays, (tuple, list)) else (arrays,)
+
+
+def as_chain(layers: Any) -> Block:
+    """A Chain or Sequential as it is; layers in a plain sequence become a Chain, which names them by their place."""
+    if isinstance(layers, (gluon_nn.Sequential, gluon_nn.HybridSequential)):
+        return layers
+    if isinstance(layers, Block):
+        raise ValueError(f"{type(layers).__name__} is one block, not a chain of layers; give a Chain, a Sequential "
+                         "or a list of blocks")
+    chain = Chain()
+    chain.add(*layers)
+    return chain
+
+
+class Select(Block):
+    """Apply a block to some of a chain's arrays and carry others along.
+
+    A chain hands a tuple of arrays from layer to layer. Most blocks take one or two of them; this wrapper says
+    which, and which of the others later layers still need. It is a plain Block, so that arrays that are only
+    carried are not copied; the block inside is hybridized.
+
+    Around a recurrent block it is recurrent too: given a list of states as its last input, it returns
+    ``(outputs, new_states)``.
+
+    Parameters
+    ----------
+    block : Block
+        Any Gluon block.
+    take : sequence of int
+        Positions of the block's inputs.
+    keep : sequence of int, default ()
+        Positions of the arrays that are handed on after the block's result.
+
+    Inputs
+    ------
+    - **arrays**: all that the layer before it in the chain returns; a ValueError says if they are too few.
+
+    Outputs
+    -------
+    - **outputs**: a tuple, the block's result or results and the arrays at ``keep``.
+
+    Examples
+    --------
+    >>> attend = Select(MaskedAttention(512), take=(0, 1, 2), keep=(0,))
+    >>> context, query = attend(query, memory, valid_length)
+    """
+
+    def __init__(self, block: Block, take: Sequence[int], keep: Sequence[int] = (), prefix: Any = None,
+                 params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self.block = block
+        self.take, self.keep = tuple(take), tuple(keep)
+
+    @property
+    def begin_state(self) -> Callable:
+        """The method of a recurrent block inside; an AttributeError with others, which have none."""
+        return self.block.begin_state
+
+    def forward(self, *arrays: Any) -> Tuple:
+        states = [arrays[-1]] if isinstance(arrays[-1], (list, tuple)) else []
+        arrays = arrays[:-1] if states else arrays
+        last = max(self.take + self.keep)
+        if last >= len(arrays):
+            raise ValueError(f"{self.block.name} needs {last + 1} arrays from the layer before it, got {len(arrays)}")
+        out = self.block(*(arrays[i] for i in self.take), *states)
+        out, new_states = out if states else (out, None)
+        out = as_tuple(out) + tuple(arrays[i] for i in self.keep)
+        return (out, new_states) if states else out
+
+
+class TimeFirst(HybridBlock):
+    """Exchange the first two axes: a pipeline cuts batches along the first, recurrent layers run along it.
+
+    Inputs
+    ------
+    - **data**: (N, T, ...), or (T, N, ...), of any type.
+
+    Outputs
+    -------
+    - **out**: (T, N, ...), or (N, T, ...), of the same type.
+    """
+
+    def hybrid_forward(self, F: Any, data: Any) -> Any:
+        return F.swapaxes(data, 0, 1)
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+
+def write_export(block: Block, outputs: Sequence[Any], path: str, epoch: int, remove_amp_cast: bool) -> None:
+    """Write ``PATH-symbol.json`` and ``PATH-EPOCH.params``, four digits in EPOCH, as ``HybridBlock.export`` does.
+
+    Gluon takes the graph from a CachedOp, which cannot span two contexts. A graph names no contexts, so that what was
+    spread over several devices goes to files all the same, and runs on one wherever it is loaded. ``outputs`` is what
+    the block returned for variables.
+    """
+    graph = mx.sym.Group(list(outputs)) if len(outputs) > 1 else outputs[0]
+    graph.save(f"{path}-symbol.json", remove_amp_cast=remove_amp_cast)
+    used = set(graph.list_arguments())
+    values = {f"arg:{p.name}": p._reduce() for p in block.collect_params().values() if p.name in used}
+    (mx.npx.save if mx.util.is_np_array() else mx.nd.save)(f"{path}-{epoch:04d}.params", values)
+
+
+def variable(name: str) -> Any:
+    """An input of a graph, for NumPy arrays where MXNet was switched to these."""
+    return mx.sym.var(name).as_np_ndarray() if mx.util.is_np_array() else mx.sym.var(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 import mxnet as mx
+import numpy as np
 from mxnet.util import is_np_array
 
 
@@ -39,3 +40,8 @@ def join_rows(parts: Sequence[Any]) -> Any:
     if F is mx.nd:
         parts = [part.as_in_context(parts[-1].context) for part in parts]
     return F.np.concatenate(parts, axis=0) if is_np_array() else F.concat(*parts, dim=0)
+
+
+def is_float(array: mx.nd.NDArray) -> bool:
+    """Whether an array can have a gradient."""
+    return bool(np.issubdtype(array.dtype, np.floating))

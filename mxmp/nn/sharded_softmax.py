@@ -1,14 +1,14 @@
-"""A softmax loss whose projection to the vocabulary is split over several contexts."""
+"""A softmax loss whose projection to the vocabulary is split over several contexts, and what one of them does."""
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import mxnet as mx
-from mxnet.gluon import Block
+from mxnet.gluon import Block, HybridBlock
 
 from .loss import check, over_time
-from .parameters import Whole
-from .softmax_shard import SoftmaxShard
+from .operators import total
+from .parameters import DrawnRows, RowsParameter, Whole
 
 
 class ShardedSoftmaxLoss(Block):
@@ -110,11 +110,11 @@ class ShardedSoftmaxLoss(Block):
         labels = [label - shard.start for shard in self.shards]
         outs = [shard(*arrays) for shard, arrays in zip(self.shards, self._sent(zip([hidden] * len(labels), labels)))]
         # stacked: going back, no work at home comes between the shards'
-        logits, log_probs, *totals = (self._stacked(arrays, home) for arrays in zip(*outs))  # (K, T, N)
+        logits, log_probs, *sums = (self._stacked(arrays, home) for arrays in zip(*outs))  # (K, T, N)
         own = self._stacked([shard.has(label) for shard, label in zip(self.shards, labels)], home)
         loss = log_sum_exp(logits - log_probs) - (1 - self._smoothing) * mx.nd.sum(logits * own, axis=0)  # (T, N)
-        for total in totals:  # one, with smoothing
-            loss = loss - self._smoothing / self._vocab_size * mx.nd.sum(total, axis=0)
+        for logit_sums in sums:  # one, with smoothing
+            loss = loss - self._smoothing / self._vocab_size * mx.nd.sum(logit_sums, axis=0)
         return over_time(mx.nd, loss, valid_length, self._layout)
 
     def top_k(self, hidden: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
@@ -174,3 +174,64 @@ def pick_along(array: mx.nd.NDArray, positions: mx.nd.NDArray) -> mx.nd.NDArray:
     flat, rows = array.reshape((-1, array.shape[-1])), positions.reshape((-1, positions.shape[-1]))
     starts = mx.nd.arange(0, flat.size, flat.shape[1], dtype="int32", ctx=array.context)  # of the rows
     return mx.nd.take(flat.reshape((-1,)), mx.nd.broadcast_add(rows, starts.expand_dims(1))).reshape(positions.shape)
+
+
+class SoftmaxShard(HybridBlock):
+    """Some rows of a projection to the vocabulary, and what a softmax over all rows needs of them.
+
+    One thread issues the work of all shards. On CPUs many operators (products, reductions, a number added to an array)
+    take one of four temporary spaces of their thread, by turns, from when they are issued until they have run: after
+    four that wait behind a shard's product, the next shard's would wait, too. So nothing here but products takes one,
+    forward or backward; differences and masks are left to the caller.
+
+    ``tokens`` are the numbers of its own V' tokens of ``vocab_size``; ``add_up`` asks for the sum of the logits, as for
+    label smoothing; ``weight_initializer`` (None is Xavier) and ``drawn`` are those of the whole projection
+    (`DrawnRows`). Its inputs are data (T, N, E), or with the first two axes exchanged, and labels (T, N) or (N, T)
+    int32, counted from its own first token; others' are out of range. Its outputs have the labels' shape: the label's
+    logit, or some token's where another shard has the label; the logarithm of that token's probability among this
+    shard's (the difference of the two is the logarithm of the sum of exponentials); and the sum of its logits.
+    """
+
+    def __init__(self, tokens: range, vocab_size: int, context: mx.Context, in_units: int, add_up: bool,
+                 weight_initializer: Any, drawn: Dict[str, mx.nd.NDArray], dtype: str, prefix: Any = None,
+                 params: Any = None) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self._tokens, self._add_up, self._dtype = tokens, add_up, dtype
+        init = DrawnRows(mx.initializer.create(weight_initializer or mx.init.Xavier()), vocab_size, tokens.start, drawn)
+        for name, shape, how in (("weight", (len(tokens), in_units), init), ("bias", (len(tokens),), mx.init.Zero())):
+            full = self.params.prefix + name
+            self.params.update({full: RowsParameter(full, context, tokens.start, shape=shape, init=how, dtype=dtype,
+                                                    allow_deferred_init=True)})
+            setattr(self, name, self.params.get(name))
+
+    @property
+    def start(self) -> int:
+        """Number of its first token."""
+        return self._tokens.start
+
+    def has(self, label: mx.nd.NDArray) -> mx.nd.NDArray:
+        """1 where a ``label``, counted from its first token, is its own, else 0; as the label, ``dtype``."""
+        return ((label >= 0) * (label < len(self._tokens))).astype(self._dtype)
+
+    @property
+    def context(self) -> mx.Context:
+        """Where its parameters are."""
+        return self.weight.context or self.weight.list_ctx()[0]
+
+    def hybrid_forward(self, F: Any, data: Any, label: Any, weight: Any, bias: Any) -> Any:
+        logits = self._logits(F, data, weight, bias)  # (T, N, V')
+        label = F.clip(label, 0, len(self._tokens) - 1)  # its first or last token where the label is another shard's
+        outs = [F.pick(logits, label, axis=-1), F.pick(F.log_softmax(logits, axis=-1), label, axis=-1)]
+        return (*outs, total(F, logits, len(self._tokens), self._dtype)) if self._add_up else tuple(outs)
+
+    def _logits(self, F: Any, data: Any, weight: Any, bias: Any) -> Any:
+        return F.FullyConnected(data, weight, bias, num_hidden=len(self._tokens), flatten=False)
+
+    def top_k(self, data: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]:
+        """Of ``data`` (..., E) the log of the sum of the exponentials of all its logits, (...), and its k largest
+        logits, the largest first, with their numbers in the whole vocabulary, (..., min(k, V')) each."""
+        logits = self._logits(mx.nd, data, self.weight.data(), self.bias.data())  # (..., V')
+        values, tokens = mx.nd.topk(logits, k=min(k, len(self._tokens)), ret_typ="both", dtype="int32")
+        first = logits.slice_axis(axis=-1, begin=0, end=1)
+        log_sum = first - mx.nd.log_softmax(logits, axis=-1).slice_axis(axis=-1, begin=0, end=1)
+        return log_sum.reshape(logits.shape[:-1]), values, tokens + self._tokens.start

@@ -7,12 +7,10 @@ import mxnet as mx
 from mxnet.gluon.rnn.rnn_layer import _RNNLayer
 
 from .base import check_sequence
-from .chain import Chain
-from .export import variable, write_export
+from .chain import Chain, TimeFirst, variable, write_export
 from .operators import join_rows, take_rows
 from .parameters import PinnedParameter
 from .recurrent_layer import RecurrentLayer, check_mode
-from .wiring import TimeFirst
 
 
 class StackedLSTM(_RNNLayer):

@@ -6,8 +6,9 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 import mxnet as mx
 from mxnet import autograd
 
+from ..nn.operators import is_float
 from .cut import Arrays, join_chunks, split
-from .transfer import fresh, is_float
+from .transfer import fresh
 
 
 class LossHead:

@@ -5,16 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional
 
 import mxnet as mx
-from mxnet.gluon import Block, Parameter, ParameterDict
-from mxnet.gluon import nn as gluon_nn
+from mxnet.gluon import Parameter, ParameterDict
 
-from ..nn import Chain
+from ..nn.chain import as_chain
 from ..planning import Plan
 from ..schedule import SCHEDULES
 from . import parameters
-from .cut import LAYOUTS, join
+from .cut import LAYOUTS, Data, Feed, join
 from .errors import Loss, Probes
-from .feed import Data, Feed
 from .stage import Stage
 from .states import States, check_chunkable, cut_states, join_states
 from .step import Step
@@ -72,7 +70,7 @@ class Pipeline:
 
     def __init__(self, chain: Any, plan: Plan, loss: Optional[Callable] = None, num_microbatches: int = 1,
                  num_chunks: int = 1, schedule: str = "1f1b", layout: str = "NTC") -> None:
-        chain = _as_chain(chain)
+        chain = as_chain(chain)
         layers = list(chain._children.items())
         if sum(plan.counts) != len(layers):
             raise ValueError(f"the plan {plan} places {sum(plan.counts)} layers, but the chain has {len(layers)}")
@@ -286,18 +284,6 @@ class Pipeline:
 
     def __exit__(self, *exc: Any) -> None:
         self.close()
-
-
-def _as_chain(layers: Any) -> Block:
-    """Layers given as a plain sequence become a Chain, which names them by their place."""
-    if isinstance(layers, (gluon_nn.Sequential, gluon_nn.HybridSequential)):
-        return layers
-    if isinstance(layers, Block):
-        raise ValueError(f"{type(layers).__name__} is one block, not a chain of layers; give a Chain, a Sequential "
-                         "or a list of blocks")
-    chain = Chain()
-    chain.add(*layers)
-    return chain
 
 
 def _check_options(num_microbatches: int, num_chunks: int, schedule: str, layout: str) -> None:

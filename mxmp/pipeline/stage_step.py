@@ -7,6 +7,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import mxnet as mx
 from mxnet import autograd
 
+from ..nn.chain import as_tuple
+from ..nn.operators import is_float
 from ..schedule import Unit
 from .cut import Arrays
 from .errors import StageProbes, located
@@ -14,7 +16,7 @@ from .loss_head import LossHead
 from .stage import Stage
 from .states import States, is_stateful
 from .timeline import Timeline
-from .transfer import copied, fresh, is_float
+from .transfer import copied, fresh
 
 
 class Live(NamedTuple):
@@ -85,7 +87,7 @@ class StageStep:
                     news.append(list(new))
                 else:
                     out = layer(*arrays)
-            arrays = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+            arrays = as_tuple(out)
             self.probes.add(unit, f"layer {name!r}", arrays)
         return arrays, news
 

@@ -10,9 +10,8 @@ import mxnet as mx
 import numpy as np
 
 from ..schedule import SCHEDULES, Schedule, Unit, forward_only, in_order
-from .cut import Arrays, Pieces
+from .cut import Arrays, Feed, Pieces
 from .errors import Probe
-from .feed import Feed
 from .stage import Stage
 from .stage_step import StageStep
 from .states import States

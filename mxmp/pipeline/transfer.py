@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import mxnet as mx
-import numpy as np
 
 
 def fresh(array: mx.nd.NDArray, context: mx.Context) -> mx.nd.NDArray:
@@ -17,8 +16,3 @@ def fresh(array: mx.nd.NDArray, context: mx.Context) -> mx.nd.NDArray:
 def copied(array: mx.nd.NDArray, context: mx.Context) -> mx.nd.NDArray:
     """A copy with memory of its own, whatever the context."""
     return array.copyto(context)
-
-
-def is_float(array: mx.nd.NDArray) -> bool:
-    """Whether an array can have a gradient."""
-    return bool(np.issubdtype(array.dtype, np.floating))

@@ -11,6 +11,7 @@ from mxnet.gluon import Block, Parameter
 from mxnet.gluon import nn as gluon_nn
 
 from ..nn import ShardedSoftmaxLoss
+from ..nn.chain import as_chain, as_tuple
 from .cost import LayerCost, Shape
 from .layers import work
 
@@ -85,7 +86,7 @@ def _walk(chain: Any, arrays: List[Described]) -> Tuple[List[LayerCost], List[De
 
 def named_layers(chain: Any) -> Dict[str, Block]:
     """A chain's layers by name; those of a plain sequence are numbered."""
-    return dict(chain._children) if isinstance(chain, Block) else {str(i): layer for i, layer in enumerate(chain)}
+    return dict(as_chain(chain)._children)
 
 
 def _cost(name: str, layer: Block, ins: List[Described],
@@ -115,7 +116,7 @@ def _infer(layer: Block, ins: Sequence[Described]) -> Tuple[List[Described], Dic
     """Outputs and parameter sizes, by MXNet's own inference over symbols."""
     names = [f"input{i}" for i in range(len(ins))]
     outs = layer(*(mx.sym.var(name) for name in names))
-    group = mx.sym.Group(list(outs) if isinstance(outs, (tuple, list)) else [outs])
+    group = mx.sym.Group(list(as_tuple(outs)))
     used = {name: array for name, array in zip(names, ins) if name in group.list_arguments()}
     arg_shapes, out_shapes, aux_shapes = group.infer_shape(**{name: array.shape for name, array in used.items()})
     out_types = group.infer_type(**{name: array.dtype for name, array in used.items()})[1]

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import time
 from statistics import median
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import mxnet as mx
-import numpy as np
 from mxnet import autograd
 
+from ..nn.chain import as_tuple
+from ..nn.operators import is_float
 from .device import Link
 
 _WARM_UP = 2  # the first calls trace, choose kernels and take memory
@@ -23,9 +24,9 @@ def time_layer(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
     parameters with gradients.
     """
     arrays = [array.detach() for array in arrays]
-    for array in filter(_is_float, arrays):
+    for array in filter(is_float, arrays):
         array.attach_grad()
-    trains = trains or any(map(_is_float, arrays))
+    trains = trains or any(map(is_float, arrays))
     forward: List[float] = []
     backward: List[float] = []
     outs: Tuple[mx.nd.NDArray, ...] = ()
@@ -36,8 +37,8 @@ def time_layer(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
             out = call(*arrays)
         mx.nd.waitall()
         forward.append(time.perf_counter() - begin)
-        outs = tuple(out) if isinstance(out, (tuple, list)) else (out,)
-        heads = [a for a in outs if _is_float(a) and not any(a is array for array in arrays)] if trains else []
+        outs = as_tuple(out)
+        heads = [a for a in outs if is_float(a) and not any(a is array for array in arrays)] if trains else []
         grads = [mx.nd.ones_like(head) for head in heads]
         mx.nd.waitall()
         begin = time.perf_counter()
@@ -63,7 +64,3 @@ def _copies(source: mx.Context, target: mx.Context, size: int, repeats: int) -> 
         array.copyto(target).wait_to_read()
         seconds.append(time.perf_counter() - begin)
     return seconds[_WARM_UP:]
-
-
-def _is_float(array: Any) -> bool:
-    return bool(np.issubdtype(array.dtype, np.floating))

@@ -4,14 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from ..command import check_at_least, flag
+from ..command import check_at_least, flag, numbers
 from ..schedule import SCHEDULES
 from ..sizes import parse_bytes
-
-
-def numbers(text: str) -> Tuple[int, ...]:
-    """Whole numbers separated by commas."""
-    return tuple(int(number) for number in text.split(","))
 
 
 def number_or_auto(text: str) -> int:

@@ -21,8 +21,7 @@ from ..command import save_options, saved_options
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
 from .options import RunOptions
-from .progress import Meter, Progress, perplexity, start_log
-from .results import describe_run, draw_curve, write_results
+from .progress import Meter, Progress, describe_run, draw_curve, perplexity, start_log, write_results
 
 _BETA2 = 0.98  # Vaswani et al. 2017; second moments over some 50 steps, a warm-up's length, not over 0.999's 1,000
 _PACKAGES = (mx, numpy, gluonnlp, sentencepiece, sacrebleu)

@@ -6,18 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from mxmp.command import check_at_least, flag
+from mxmp.command import check_at_least, flag, numbers
 
 from .variants import MEMORY, VARIANTS, Workload
 
 _NUM_LAYERS, _HIDDEN_SIZE, _SEQ_LEN = "LSTM layers", "width of input, state and output", "time steps"
 _WARMUP_STEPS, _BATCH_SIZE = "untimed steps or rounds first", "rows of a batch"
 _VOCAB_SIZE, _NUM_MICROBATCHES = "tokens", "parts that a batch is cut into"
-
-
-def numbers(text: str) -> Tuple[int, ...]:
-    """Whole numbers separated by commas."""
-    return tuple(int(part) for part in text.split(","))
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class PipelineOptions(Options):
 
     warmup_steps: int = flag(7, _WARMUP_STEPS)
     num_layers: int = flag(4, _NUM_LAYERS)
-    batch_sizes: Tuple[int, ...] = flag((64, 256), f"{_BATCH_SIZE}, one table for each", type=numbers)
+    batch_sizes: Tuple[int, ...] = flag("64,256", f"{_BATCH_SIZE}, one table for each", type=numbers)
     num_microbatches: int = flag(8, _NUM_MICROBATCHES)
     num_chunks: int = flag(8, "time chunks of the wavefront variants")
     matmul_size: int = flag(2048, "width of the square matrices whose products measure the machine's peak")

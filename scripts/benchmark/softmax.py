@@ -12,7 +12,7 @@ from mxnet.gluon import Block
 
 from mxmp import nn
 from mxmp.contexts import parse_contexts
-from mxmp.nn.softmax_shard import SoftmaxShard
+from mxmp.nn.sharded_softmax import SoftmaxShard
 from mxmp.pipeline.cut import sizes
 
 from .launcher import MXNET

@@ -66,5 +66,5 @@ def read_meter(meter: Meter, progress: Progress, options: ExampleOptions) -> Tup
         raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
                            f"--learning_rate (now {options.learning_rate}) and choose another --output_dir")
     progress.training_seconds += seconds
-    progress.words += meter.words
-    return loss, norm, meter.words / seconds
+    progress.counted += meter.counted
+    return loss, norm, meter.counted / seconds

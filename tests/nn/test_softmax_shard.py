@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from helpers.plain import assert_same, initialized, to_array, trace, uniform
 
-from mxmp.nn.softmax_shard import SoftmaxShard
+from mxmp.nn.sharded_softmax import SoftmaxShard
 
 
 def shard(tokens=range(3, 7), add_up=True, units=5, vocab=9):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
-from mxmp.pipeline.feed import Feed
+from mxmp.pipeline.cut import Feed
 
 
 def numbers(*shape):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from mxnet import autograd
 
-from mxmp.pipeline.transfer import copied, fresh, is_float
+from mxmp.nn.operators import is_float
+from mxmp.pipeline.transfer import copied, fresh
 
 HERE, THERE = mx.cpu(0), mx.cpu(1)
 

@@ -6,8 +6,7 @@ import mxnet as mx
 import numpy
 
 from mxmp import Plan
-from mxmp.tasks.progress import Progress
-from mxmp.tasks.results import describe_run, draw_curve, write_results
+from mxmp.tasks.progress import Progress, describe_run, draw_curve, write_results
 from mxmp.tasks.translation.options import Options
 
 

@@ -17,8 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from mxmp import Pipeline, Trainer
 from mxmp.planning import analytic
 from mxmp.tasks.placing import choose_contexts, choose_plan
-from mxmp.tasks.progress import Meter, Progress
-from mxmp.tasks.results import describe_run, write_results
+from mxmp.tasks.progress import Meter, Progress, describe_run, write_results
 
 from .baselines import LinearForecaster, best_season
 from .model import series_chain

@@ -5,8 +5,8 @@ import pytest
 from helpers.stacks import pipelined, random_values
 from helpers.tiny import CONTEXTS, OPTIONS, batch
 
-from mxmp.tasks.translation.decoder import StepDecoder
 from mxmp.tasks.translation.model import ModelOptions, translation_chain
+from mxmp.tasks.translation.translator import StepDecoder
 
 
 @pytest.mark.parametrize("counts", [(11,), (4, 7), (5, 2, 4)])

@@ -10,9 +10,8 @@ from helpers.tiny import CONTEXTS
 from mxmp import Plan, Trainer
 from mxmp.data import BOS_ID, EOS_ID, ParallelText, Subwords
 from mxmp.tasks import checkpoint
-from mxmp.tasks.translation.decoder import StepDecoder
 from mxmp.tasks.translation.model import ModelOptions, translation_chain
-from mxmp.tasks.translation.translator import Translator, load
+from mxmp.tasks.translation.translator import StepDecoder, Translator, load
 
 TEXT = ParallelText(["ab ba", "ba ab ab", "b a"] * 4, ["ba ab", "ab ba ba", "a b"] * 4)
 
