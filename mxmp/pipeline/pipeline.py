@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Parameter, ParameterDict
@@ -86,7 +86,7 @@ class Pipeline:
         self._carrying: Optional[bool] = None
         self._hybridize(carrying=False)
         self._probes = Probes()
-        self._seed: Optional[int] = None
+        self._seed: Optional[Tuple[int, int]] = None
         self._timeline: Optional[Timeline] = None
         self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"mxmp-stage-{i}")
                          for i in range(len(self.stages))]
@@ -151,12 +151,13 @@ class Pipeline:
         """
         return [layer.begin_state(batch_size, ctx=stage.context) for stage in self.stages for layer in stage.stateful]
 
-    def seed(self, seed: int) -> None:
+    def seed(self, seed: int, step: int = 0) -> None:
         """Fix the next training step's random numbers; later steps go on.
 
-        Each stage has a seed of its own, made of ``seed``, an int, and its units draw from it in their order.
+        Each stage has a seed of its own, made of ``seed``, of ``step``, a number from 0 that tells a run's steps apart,
+        and of the stage (numpy's ``SeedSequence``, so that no two of them are alike); its units draw in their order.
         """
-        self._seed = seed
+        self._seed = seed, step
 
     def timeline(self) -> Timeline:
         """Returns a recording of when each unit really runs, until its ``stop()`` or the end of its ``with`` block."""

@@ -32,7 +32,7 @@ class Step:
     """
 
     def __init__(self, schedule: Optional[str], num_stages: int, feed: Feed, states: Optional[List[List[States]]],
-                 seed: Optional[int], timeline: Optional[Timeline]) -> None:
+                 seed: Optional[Tuple[int, int]], timeline: Optional[Timeline]) -> None:
         self.schedule, self._order = _planned(schedule, num_stages, len(feed.rows), len(feed.steps))
         self._feed, self._states, self._seed, self._timeline = feed, states, seed, timeline
         self._inputs = dict(feed.inputs)
@@ -74,7 +74,7 @@ class Step:
             stage.clear_gradients()
         if self._seed is not None:
             # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on
-            mx.random.seed(stage_seed(self._seed, stage.index), stage.context)
+            mx.random.seed(stage_seed(*self._seed, stage.index), stage.context)
 
     def issue(self, unit: Unit) -> None:
         """Issue one unit; waits until what it takes has been issued, not until it is there."""
@@ -122,9 +122,9 @@ class Step:
         return [probe for unit in self._order for probe in self._stages[unit.stage].probes.by_unit.get(unit, ())]
 
 
-def stage_seed(seed: int, stage: int) -> int:
-    """A seed for one stage's work in one step."""
-    return int(np.random.SeedSequence((seed % 2 ** 64, stage)).generate_state(1)[0] % 2 ** 31)
+def stage_seed(seed: int, step: int, stage: int) -> int:
+    """A seed for one stage's work in one step: neighbouring numbers must not give shifted copies of the same masks."""
+    return int(np.random.SeedSequence((seed % 2 ** 64, step, stage)).generate_state(1)[0] % 2 ** 31)
 
 
 @lru_cache(maxsize=64)

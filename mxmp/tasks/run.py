@@ -138,7 +138,7 @@ class Run:
         if self.progress.step + 1 == self._options.timeline_step:
             mx.nd.waitall()  # what earlier steps left to do is not to be drawn
             timeline = self._pipe.timeline()
-        self._pipe.seed(self._options.seed * 1_000_003 + self.progress.step)
+        self._pipe.seed(self._options.seed, self.progress.step)
         loss, tokens, counted = self._task.step(batch)
         if timeline is not None:
             timeline.stop()

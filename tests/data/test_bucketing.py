@@ -58,3 +58,11 @@ def test_leaves_numpys_random_numbers_alone():
 def test_refuses_nothing_to_do(arguments, message):
     with pytest.raises(ValueError, match=message):
         bucket_batches(*arguments)
+
+
+def test_epochs_differ_and_lengths_in_a_batch_are_alike():
+    lengths = np.random.RandomState(0).randint(10, 100, 800)
+    first, second = bucket_batches(lengths, 10, 1, 0), bucket_batches(lengths, 10, 1, 1)
+    assert first != second != bucket_batches(lengths, 10, 2, 1)
+    spread = np.mean([np.ptp([lengths[i] for i in batch]) for batch in first])
+    assert spread < 0.25 * np.mean([np.ptp(lengths[i:i + 10]) for i in range(0, 800, 10)])

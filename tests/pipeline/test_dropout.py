@@ -1,4 +1,6 @@
 """Dropout's random numbers: fixed by the seed, whatever the schedule."""
+import itertools
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from mxnet import gluon
 
 from mxmp import Trainer
 from mxmp.nn import Chain, LSTMLayer
+from mxmp.pipeline.step import stage_seed
 
 CUTS = [(1, 1), (3, 1), (1, 3), (3, 2)]
 COUNTS = [(5,), (2, 3), (1, 1, 2, 1)]
@@ -62,3 +65,13 @@ def test_every_step_and_seed_drops_something_else():
     found = trained(0.3, COUNTS[1], "1f1b", 2, 1), trained(0.3, COUNTS[1], "1f1b", 2, 1, seeds=(5, 6, 7))
     plain = trained(0.0, COUNTS[1], "1f1b", 2, 1)
     assert len({float(run["loss 0"]) for run in (*found, plain)}) == 3
+
+
+def test_neighbouring_seeds_steps_and_stages_draw_masks_that_are_no_shifted_copies():
+    masks = {}
+    for numbers in itertools.product((1, 2), (0, 1, 2), (0, 1, 2)):  # seed, step, stage
+        mx.random.seed(stage_seed(*numbers), mx.cpu(0))
+        masks[numbers] = mx.nd.random.uniform(shape=(4000,)).asnumpy() < 0.5
+    for one, two in itertools.combinations(masks.values(), 2):
+        for shift in range(-20, 21):
+            assert 0.4 < (one == np.roll(two, shift)).mean() < 0.6  # by chance 0.5, with a deviation of 0.008

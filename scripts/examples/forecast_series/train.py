@@ -89,7 +89,7 @@ def train(options: SeriesOptions, pipe: Pipeline, windows: Dict[str, Windows], s
         for steps, series, target in bar:
             rate = rates(progress.step + 1)
             trainer.set_learning_rate(rate)
-            pipe.seed(options.seed * 1_000_003 + progress.step)  # far from those of another --seed
+            pipe.seed(options.seed, progress.step)
             loss = pipe.forward_backward((steps, series), target)
             norm = trainer.step(len(series))
             meter.add(loss, norm, len(series), steps.shape[0] * steps.shape[1])

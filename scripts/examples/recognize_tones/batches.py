@@ -7,11 +7,10 @@ import mxnet as mx
 import numpy as np
 from gluonnlp.data import batchify
 
-from mxmp.data.prefetch import prefetch
+from mxmp.data import bucket_batches, prefetch
 
 from .sounds import TONES, Sound, frame_symbols, generate, spectrogram
 
-_POOL = 8  # batches that are sorted by length together
 _pad = batchify.Tuple(batchify.Pad(pad_val=0, ret_length=True, dtype="float32"),
                       batchify.Pad(pad_val=-1, ret_length=True, dtype="float32"))
 
@@ -59,16 +58,5 @@ def make_batch(samples: Sequence[Sample]) -> Batch:
 
 def batches(samples: Sequence[Sample], batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
     """All samples once, in batches of similar lengths, which are made some steps ahead."""
-    order = shuffled([len(sample.frames) for sample in samples], batch_size, seed, epoch)
+    order = bucket_batches(np.array([len(sample.frames) for sample in samples]), batch_size, seed, epoch)
     return prefetch(make_batch, [[samples[i] for i in rows] for rows in order])
-
-
-def shuffled(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> List[List[int]]:
-    """The positions of the samples of each batch, in an order that ``seed`` and ``epoch`` decide: all samples are
-    shuffled; pools of some batches are sorted by ``lengths`` and cut into batches; batches are shuffled."""
-    rng = np.random.RandomState([seed, epoch])
-    order, rows = rng.permutation(len(lengths)).tolist(), []
-    for begin in range(0, len(order), _POOL * batch_size):
-        pool = sorted(order[begin:begin + _POOL * batch_size], key=lambda i: lengths[i])
-        rows += [pool[i:i + batch_size] for i in range(0, len(pool), batch_size)]
-    return [rows[i] for i in rng.permutation(len(rows))]

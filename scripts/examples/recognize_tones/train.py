@@ -88,7 +88,7 @@ def train(options: TonesOptions, pipe: Pipeline, samples: Dict[str, List[Sample]
         for frames, num_frames, symbols, num_symbols in bar:
             rate = rates(progress.step + 1)
             trainer.set_learning_rate(rate)
-            pipe.seed(options.seed * 1_000_003 + progress.step)  # dropout; far from those of another --seed
+            pipe.seed(options.seed, progress.step)
             loss = pipe.forward_backward((frames, num_frames), (symbols, num_frames, num_symbols))
             norm = trainer.step(len(frames))
             meter.add(loss, norm, len(frames), frames.shape[0] * frames.shape[1])

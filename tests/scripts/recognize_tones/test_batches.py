@@ -2,10 +2,10 @@
 share no sound."""
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from recognize_tones.batches import batches, make_batch, make_sample, make_splits, shuffled
+from recognize_tones.batches import batches, make_batch, make_sample, make_splits
 from recognize_tones.sounds import BINS, HOP, WINDOW, Sound, generate
+
+from mxmp.data import bucket_batches
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +26,8 @@ def test_a_batch_is_padded_and_knows_its_lengths(samples):
         assert not frames[i, len(sample.frames):].any() and (symbols[i, len(sample.symbols):] == -1).all()
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=100), st.integers(1, 9), st.integers(0, 99))
-def test_every_sample_is_in_one_batch_of_an_epoch(lengths, batch_size, seed):
-    order = shuffled(lengths, batch_size, seed, 0)
-    assert sorted(i for rows in order for i in rows) == list(range(len(lengths)))
-    assert len(order) == -(-len(lengths) // batch_size) and max(map(len, order)) <= batch_size
-    assert order == shuffled(lengths, batch_size, seed, 0)
-
-
-def test_epochs_differ_and_lengths_in_a_batch_are_alike():
-    lengths = np.random.RandomState(0).randint(10, 100, 800).tolist()
-    first, second = shuffled(lengths, 10, 1, 0), shuffled(lengths, 10, 1, 1)
-    assert first != second != shuffled(lengths, 10, 2, 1)
-    spread = np.mean([np.ptp([lengths[i] for i in batch]) for batch in first])
-    assert spread < 0.25 * np.mean([np.ptp(lengths[i:i + 10]) for i in range(0, 800, 10)])
-
-
 def test_an_epoch_is_all_batches_in_their_order(samples):
-    order = shuffled([len(sample.frames) for sample in samples], 6, 3, 1)
+    order = bucket_batches(np.array([len(sample.frames) for sample in samples]), 6, 3, 1)
     actual = list(batches(samples, 6, 3, 1))
     assert len(actual) == len(order) == 4
     for rows, batch in zip(order, actual):
