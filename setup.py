@@ -40,7 +40,7 @@ setup(
         # Exactly one of cpu and cu112: both install the same `mxnet` folder.
         "cpu": ["mxnet==1.9.1"],
         "cu112": ["mxnet-cu112==1.9.1"],
-        # For scripts/benchmark.py alone, which also takes a PyTorch from another Python. Pipelines came with 2.4.
+        # For scripts/benchmark alone, which also takes a PyTorch from another Python. Pipelines came with 2.4.
         "torch": ["torch>=2.4"],
         "test": ["pytest>=7.4,<10", "hypothesis>=6.80,<7", "numpydoc>=1.7,<2", "ruff>=0.12,<0.18", "mypy>=1.8,<3"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"],

@@ -67,3 +67,14 @@ def test_every_dependency_is_explained():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text[text.index("## What it depends on"):]
     assert names and [name for name in names if name not in table] == []
+
+
+def test_the_map_of_the_house_names_files_that_are_there_and_follows_a_batch_in_twenty_stations_at_most():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:mxmp|scripts|tests)/[\w/.]*)`", text)
+    assert len(paths) > 40 and [path for path in paths if not (ROOT / path).exists()] == []
+    stations = re.findall(r"^(\d+)\. ", text, re.MULTILINE)
+    assert stations == [str(i) for i in range(1, len(stations) + 1)] and 15 <= len(stations) <= 20
+    rooms = {path.parent.name for path in (ROOT / "mxmp").glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"`mxmp/(\w+)/`", text)) and rooms <= set(re.findall(
+        r">(\w+)/<", (ROOT / "docs" / "images" / "house.svg").read_text(encoding="utf-8")))

@@ -80,6 +80,27 @@ def test_a_planted_violation_is_seen(tmp_path, planted, seen):
     assert house.violations(package) == [seen]
 
 
+def test_a_short_file_is_used_by_two_or_is_a_face_or_a_program(tmp_path):
+    assert house.lonely(PACKAGE) == []
+    package = tmp_path / "mxmp"
+    for name, text in {"nn/one.py": "", "nn/two.py": "from . import three", "nn/three.py": "", "nn/long.py": "\n" * 61,
+                       "nn/four.py": "from . import two, three", "nn/five.py": "from . import two, four, long",
+                       "nn/six.py": "from . import four, five" + "\n" * 61}.items():
+        plant(package, name, text)
+    assert house.lonely(package) == ["nn/five.py", "nn/one.py"]
+
+
+@pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "scripts").rglob("*.py")]),
+                         ids=lambda path: path.relative_to(PACKAGE.parent).as_posix())
+def test_files_and_functions_are_short(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 300
+    for node in house.nodes(path):
+        if isinstance(node, ast.FunctionDef):
+            begins = node.body[0].end_lineno + 1 if ast.get_docstring(node) else node.lineno
+            assert node.end_lineno - begins < 35, node.name
+
+
 def plant(package, name, text):
     """Write a file, and the faces of the folders that it lies in."""
     path = package / name

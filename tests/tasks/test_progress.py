@@ -1,8 +1,14 @@
-"""Progress: the loss per token over several steps."""
+"""How far and how fast a run is, and what it leaves behind."""
+import json
+from dataclasses import asdict
+
 import mxnet as mx
+import numpy
 import pytest
 
-from mxmp.tasks.progress import Meter
+from mxmp import Plan
+from mxmp.tasks.progress import Meter, Progress, describe_run, draw_curve, write_results
+from mxmp.tasks.translation.options import Options
 
 
 def test_losses_are_divided_once_by_all_tokens():
@@ -11,3 +17,23 @@ def test_losses_are_divided_once_by_all_tokens():
         meter.add(mx.nd.array([loss]), mx.nd.array([norm]), tokens, counted)
     loss, norm, seconds = meter.read()
     assert (loss, norm, meter.counted) == (pytest.approx(60 / 10), 3.0, 20) and seconds > 0
+
+
+def test_results_say_how_long_where_and_with_what(tmp_path):
+    progress = Progress(epoch=2, step=30, counted=600, seconds=9.04, training_seconds=3.0)
+    found = describe_run(Options(), Plan((1, 2), (mx.cpu(0), mx.cpu(1))), progress, (mx, numpy))
+    write_results(tmp_path, {"score": "\u00e9", **found})
+    (path,) = tmp_path.iterdir()
+    read = json.loads(path.read_text(encoding="utf-8"))
+    assert path.name == "results.json" and read == {"score": "\u00e9", **found}
+    assert (read["epochs"], read["steps"], read["seconds"], read["tokens_per_second"]) == (2, 30, 9.0, 200.0)
+    assert read["plan"] == {"layers": [1, 2], "contexts": ["cpu(0)", "cpu(1)"]}
+    assert set(read["versions"]) == {"mxmp", "mxnet", "numpy"} and read["options"] == asdict(Options())
+
+
+def test_a_curve_is_drawn_with_and_without_a_score(tmp_path):
+    progress = Progress(train_loss=[[1, 3.0], [2, 2.0]], valid=[[2, 2.5, 11.0]])
+    for name, given, right in (("a.png", progress, "BLEU"), ("b.png", progress, ""),
+                               ("c.png", Progress(train_loss=[[1, 3.0]]), "BLEU")):
+        draw_curve(given, tmp_path / name, right)
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
