@@ -155,16 +155,12 @@ def test_chunks_are_joined_along_time_whatever_the_rows(layout):
         np.testing.assert_array_equal(actual.asnumpy(), array.asnumpy())
 
 
-def batch_of(*shape):
-    return mx.nd.arange(int(np.prod(shape))).reshape(shape)
-
-
 def feed_of(data, label=None, layout="NTC", microbatches=2, chunks=1, training=True):
     return Feed.of(data, label, layout, microbatches, chunks, training)
 
 
 def test_rows_and_steps_are_cut_into_nearly_equal_parts():
-    data = batch_of(7, 5, 2)
+    data = numbers(7, 5, 2)
     feed = feed_of(data, microbatches=3, chunks=2)
     assert feed.rows == [2, 2, 3] and feed.steps == [2, 3]
     assert {key: arrays[0].shape for key, arrays in feed.inputs.items()} == {
@@ -173,42 +169,42 @@ def test_rows_and_steps_are_cut_into_nearly_equal_parts():
 
 
 def test_a_small_batch_and_a_short_sequence_are_cut_into_fewer_parts():
-    feed = feed_of(batch_of(2, 3), microbatches=4, chunks=8)
+    feed = feed_of(numbers(2, 3), microbatches=4, chunks=8)
     assert (feed.rows, feed.steps) == ([1, 1], [1, 1, 1])
 
 
 def test_one_chunk_keeps_the_time_axis_whatever_its_length():
-    feed = feed_of((batch_of(4, 3), batch_of(4, 9), batch_of(4)))
+    feed = feed_of((numbers(4, 3), numbers(4, 9), numbers(4)))
     assert feed.steps == [0]
     assert [array.shape for array in feed.inputs[1, 0]] == [(2, 3), (2, 9), (2,)]
 
 
 def test_time_first_batches_are_cut_along_their_second_axis():
-    feed = feed_of(batch_of(6, 4), batch_of(4), layout="TNC", chunks=3)
+    feed = feed_of(numbers(6, 4), numbers(4), layout="TNC", chunks=3)
     assert (feed.rows, feed.steps) == ([2, 2], [2, 2, 2])
-    np.testing.assert_array_equal(feed.inputs[1, 0][0].asnumpy(), batch_of(6, 4).asnumpy()[:2, 2:])
+    np.testing.assert_array_equal(feed.inputs[1, 0][0].asnumpy(), numbers(6, 4).asnumpy()[:2, 2:])
     assert feed.labels[1, 0][0].asnumpy().tolist() == [2, 3]
 
 
 def test_labels_are_not_cut_in_time():
-    feed = feed_of(batch_of(4, 6), [batch_of(4, 7), batch_of(4)], chunks=2)
+    feed = feed_of(numbers(4, 6), [numbers(4, 7), numbers(4)], chunks=2)
     assert feed.labels.keys() == {(0, 0), (1, 0)}
     assert [array.shape for array in feed.labels[0, 0]] == [(2, 7), (2,)]
 
 
 def test_no_labels_are_not_the_same_as_none_for_the_loss_to_take():
-    assert feed_of(batch_of(4, 6), label=None).labels is None
-    assert feed_of(batch_of(4, 6), label=()).labels == {}
+    assert feed_of(numbers(4, 6), label=None).labels is None
+    assert feed_of(numbers(4, 6), label=()).labels == {}
 
 
 @pytest.mark.parametrize("pack", [tuple, list])
 def test_several_inputs_come_as_a_tuple_or_a_list(pack):
-    feed = feed_of(pack([batch_of(4, 2), batch_of(4, 3)]))
+    feed = feed_of(pack([numbers(4, 2), numbers(4, 3)]))
     assert [array.shape for array in feed.inputs[0, 0]] == [(2, 2), (2, 3)]
 
 
 def test_gradients_are_wanted_of_inputs_that_have_one_attached():
-    plain, attached = batch_of(4, 2), batch_of(4, 3)
+    plain, attached = numbers(4, 2), numbers(4, 3)
     attached.attach_grad()
     assert feed_of((plain, attached)).wanted == [False, True]
     assert feed_of((plain, attached), training=False).wanted is None
@@ -217,7 +213,7 @@ def test_gradients_are_wanted_of_inputs_that_have_one_attached():
 @pytest.mark.parametrize("microbatches", [1, 2, 8])
 @pytest.mark.parametrize("chunks", [1, 2, 6])
 def test_gradients_reach_the_arrays_that_the_inputs_were_cut_from(microbatches, chunks):
-    first, plain, second = batch_of(8, 6), batch_of(8, 6), batch_of(8, 6, 2)
+    first, plain, second = numbers(8, 6), numbers(8, 6), numbers(8, 6, 2)
     first.attach_grad()
     second.attach_grad()
     feed = feed_of((first, plain, second), microbatches=microbatches, chunks=chunks)
@@ -232,7 +228,7 @@ def test_gradients_reach_the_arrays_that_the_inputs_were_cut_from(microbatches, 
 
 @pytest.mark.parametrize("grad_req, expected", [("write", 2), ("add", 4)])
 def test_gradients_are_written_or_added_as_the_array_asks(grad_req, expected):
-    data = batch_of(4, 3)
+    data = numbers(4, 3)
     data.attach_grad(grad_req)
     for _ in range(2):
         feed = feed_of(data)
@@ -242,7 +238,7 @@ def test_gradients_are_written_or_added_as_the_array_asks(grad_req, expected):
 
 @pytest.mark.parametrize("training", [False, True])
 def test_without_wanted_gradients_nothing_is_handed_back(training):
-    data = batch_of(4, 3)
+    data = numbers(4, 3)
     if not training:
         data.attach_grad()
     feed = feed_of(data, training=training)
@@ -260,7 +256,7 @@ def test_gradients_come_to_the_inputs_own_context(monkeypatch):
 
 
 def test_a_forward_pass_alone_is_not_recorded():
-    data = batch_of(4, 3)
+    data = numbers(4, 3)
     data.attach_grad()
     with autograd.record():  # as in a caller's own block
         feed = feed_of(data, training=False)
@@ -269,13 +265,13 @@ def test_a_forward_pass_alone_is_not_recorded():
 
 
 def test_different_batches_are_refused_with_the_shapes():
-    for data, label in (((batch_of(4, 2), batch_of(3, 2)), None), (batch_of(4, 2), batch_of(3, 2))):
+    for data, label in (((numbers(4, 2), numbers(3, 2)), None), (numbers(4, 2), numbers(3, 2))):
         with pytest.raises(ValueError, match=r"different batch axes \(layout NTC\): \[\(4, 2\), \(3, 2\)\]"):
             feed_of(data, label)
 
 
 def test_different_lengths_are_refused_only_if_there_are_chunks():
-    data = (batch_of(4, 2), batch_of(4, 3))
+    data = (numbers(4, 2), numbers(4, 3))
     assert feed_of(data).steps == [0]
     with pytest.raises(ValueError, match=r"different time axes \(layout NTC\): \[\(4, 2\), \(4, 3\)\]"):
         feed_of(data, chunks=2)
@@ -283,8 +279,8 @@ def test_different_lengths_are_refused_only_if_there_are_chunks():
 
 def test_chunks_need_inputs_with_a_time_axis():
     with pytest.raises(ValueError, match=r"time axis, but one has the shape \(4,\)"):
-        feed_of((batch_of(4, 2), batch_of(4)), chunks=2)
-    assert feed_of(batch_of(4, 2), batch_of(4), chunks=2).labels[0, 0][0].shape == (2,)  # labels need none
+        feed_of((numbers(4, 2), numbers(4)), chunks=2)
+    assert feed_of(numbers(4, 2), numbers(4), chunks=2).labels[0, 0][0].shape == (2,)  # labels need none
 
 
 def test_no_input_at_all_is_refused():
