@@ -1,7 +1,8 @@
-"""Sizes in bytes as people write them."""
+"""Sizes in bytes as people write them, and of nearly equal pieces."""
 from __future__ import annotations
 
 import re
+from typing import List
 
 _UNITS = {"B": 1, "KB": 10 ** 3, "MB": 10 ** 6, "GB": 10 ** 9, "KIB": 2 ** 10, "MIB": 2 ** 20, "GIB": 2 ** 30}
 
@@ -22,3 +23,9 @@ def format_bytes(size: float) -> str:
         size /= 1024
         del units[0]
     return f"{size:.3g} {units[0]}" if size < 100 else f"{size:,.0f} {units[0]}"
+
+
+def even_sizes(size: int, count: int) -> List[int]:
+    """Sizes of nearly equal pieces: they differ by one at most."""
+    ends = [size * i // count for i in range(count + 1)]
+    return [end - begin for begin, end in zip(ends, ends[1:])]

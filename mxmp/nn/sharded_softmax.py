@@ -1,11 +1,13 @@
 """A softmax loss whose projection to the vocabulary is split over several contexts, and what one of them does."""
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock
 
+from ..sizes import even_sizes
 from .loss import check, over_time
 from .operators import total
 from .parameters import DrawnRows, RowsParameter, Whole
@@ -78,7 +80,7 @@ class ShardedSoftmaxLoss(Block):
         check(label_smoothing, layout)
         self._vocab_size, self._smoothing, self._layout = vocab_size, label_smoothing, layout
         drawn: Dict[str, mx.nd.NDArray] = {}
-        ends = [vocab_size * i // len(contexts) for i in range(len(contexts) + 1)]
+        ends = [0, *accumulate(even_sizes(vocab_size, len(contexts)))]
         self.shards: List[SoftmaxShard] = []
         with self.name_scope():
             for i, context in enumerate(contexts):

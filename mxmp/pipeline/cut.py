@@ -9,6 +9,7 @@ import mxnet as mx
 from mxnet import autograd
 
 from ..nn.chain import as_tuple
+from ..sizes import even_sizes
 
 Arrays = Tuple[mx.nd.NDArray, ...]
 Pieces = Dict[Tuple[int, int], Arrays]  # by micro-batch and chunk
@@ -36,12 +37,6 @@ def size_along(arrays: Sequence[mx.nd.NDArray], layout: str, letter: str) -> int
     if not size:
         raise ValueError(f"the batch is empty: {[a.shape for a in arrays]}")
     return size
-
-
-def sizes(size: int, count: int) -> List[int]:
-    """Sizes of nearly equal pieces: they differ by one at most."""
-    ends = [size * i // count for i in range(count + 1)]
-    return [end - begin for begin, end in zip(ends, ends[1:])]
 
 
 def split(array: mx.nd.NDArray, axis: int, lengths: Sequence[int]) -> List[mx.nd.NDArray]:
@@ -113,10 +108,10 @@ class Feed:
         if its arrays' batch or time axes differ, or are empty."""
         arrays, labels = as_tuple(data), as_tuple(() if label is None else label)
         batch_size = size_along(arrays + labels, layout, "N")
-        rows, steps = sizes(batch_size, min(num_microbatches, batch_size)), [0]
+        rows, steps = even_sizes(batch_size, min(num_microbatches, batch_size)), [0]
         if num_chunks > 1:
             length = size_along(arrays, layout, "T")
-            steps = sizes(length, min(num_chunks, length))
+            steps = even_sizes(length, min(num_chunks, length))
         wanted = [training and array.grad is not None for array in arrays]
         with autograd.record() if any(wanted) else autograd.pause():
             # a reshaped array is another node of the graph than its own, even if it is not cut and given twice

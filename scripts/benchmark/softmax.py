@@ -13,7 +13,7 @@ from mxnet.gluon import Block
 from mxmp import nn
 from mxmp.contexts import parse_contexts
 from mxmp.nn.sharded_softmax import SoftmaxShard
-from mxmp.pipeline.cut import sizes
+from mxmp.sizes import even_sizes
 
 from .launcher import MXNET
 from .options import SoftmaxOptions
@@ -91,7 +91,7 @@ def answers(job: Any) -> Dict[str, Callable[[], Any]]:
 
     def prepare() -> Callable[[], Any]:
         if job.num_shards:
-            tokens = range(size - sizes(size, job.num_shards)[-1], size)  # of the last context, which has the most
+            tokens = range(size - even_sizes(size, job.num_shards)[-1], size)  # of the last context, which has the most
             loss = SoftmaxShard(tokens, size, context, job.hidden_size, False, None, {}, "float32")
         else:
             loss = Whole(job)

@@ -11,10 +11,10 @@ from mxmp import runtime
 from mxmp.contexts import parse_contexts
 from mxmp.nn import Chain, LSTMLayer
 from mxmp.pipeline import Pipeline
-from mxmp.pipeline.cut import sizes
 from mxmp.pipeline.step import Step
 from mxmp.planning import Plan
 from mxmp.schedule import in_order
+from mxmp.sizes import even_sizes
 
 from .serving import measure_memory, measure_step
 
@@ -60,7 +60,7 @@ def random_batch(job: Any) -> mx.nd.NDArray:
 
 def even_plan(num_layers: int, contexts: List[mx.Context]) -> Plan:
     """Equally many neighbouring layers on each context; on some one more where they do not go up."""
-    return Plan(tuple(sizes(num_layers, len(contexts))), tuple(contexts))
+    return Plan(tuple(even_sizes(num_layers, len(contexts))), tuple(contexts))
 
 
 def plain(job: Any, layer: Callable = LSTMLayer) -> Work:

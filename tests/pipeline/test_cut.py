@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import autograd
 
-from mxmp.pipeline.cut import LAYOUTS, Feed, cut, join, join_chunks, size_along, sizes, split
+from mxmp.pipeline.cut import LAYOUTS, Feed, cut, join, join_chunks, size_along, split
+from mxmp.sizes import even_sizes
 
 few = settings(max_examples=25, deadline=None)
 PARTS = st.lists(st.integers(1, 3), min_size=1, max_size=4)
@@ -37,7 +38,7 @@ def slices(layout, lengths):
 @few
 def test_sizes_add_up_and_differ_by_one_at_most(size, data):
     parts = data.draw(st.integers(1, size))
-    found = sizes(size, parts)
+    found = even_sizes(size, parts)
     assert len(found) == parts and sum(found) == size and min(found) >= 1 and max(found) - min(found) <= 1
 
 
