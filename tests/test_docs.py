@@ -2,6 +2,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from dataclasses import fields
 from pathlib import Path
 
@@ -78,3 +79,10 @@ def test_the_map_of_the_house_names_files_that_are_there_and_follows_a_batch_in_
     rooms = {path.parent.name for path in (ROOT / "mxmp").glob("*/__init__.py")}
     assert rooms <= set(re.findall(r"`mxmp/(\w+)/`", text)) and rooms <= set(re.findall(
         r">(\w+)/<", (ROOT / "docs" / "images" / "house.svg").read_text(encoding="utf-8")))
+
+
+def test_the_examples_loop_on_its_page_is_the_programs():
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    program = (ROOT / "scripts" / "examples" / "forecast_series" / "train.py").read_text(encoding="utf-8")
+    assert "pipe.forward_backward" in shown and textwrap.indent(shown, "    ") in program
