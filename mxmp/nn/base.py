@@ -27,23 +27,23 @@ def move_to(block: Block, args: Tuple) -> Tuple:
     first = next(_flat(args), None)
     if not isinstance(first, mx.nd.NDArray):
         return args
-    places = _common_contexts(block)
-    return _move(args, first.context if not places or first.context in places else places[0])
+    contexts = _common_contexts(block)
+    return _move(args, first.context if not contexts or first.context in contexts else contexts[0])
 
 
-def _move(arg: Any, place: mx.Context) -> Any:
+def _move(arg: Any, context: mx.Context) -> Any:
     if isinstance(arg, (list, tuple)):
-        return type(arg)([_move(part, place) for part in arg])
-    return arg.as_in_context(place) if isinstance(arg, mx.nd.NDArray) else arg
+        return type(arg)([_move(item, context) for item in arg])
+    return arg.as_in_context(context) if isinstance(arg, mx.nd.NDArray) else arg
 
 
 def _common_contexts(block: Block) -> List[mx.Context]:
     """Contexts on which the block has all of its parameters; none if they are not initialized, which Gluon tells."""
     try:
-        places = [parameter.list_ctx() for parameter in _parameters(block)]
+        contexts = [parameter.list_ctx() for parameter in _parameters(block)]
     except RuntimeError:
         return []
-    return [place for place in places[0] if all(place in other for other in places)] if places else []
+    return [context for context in contexts[0] if all(context in own for own in contexts)] if contexts else []
 
 
 def _parameters(block: Block) -> Iterator[Parameter]:

@@ -34,12 +34,12 @@ def take_rows(array: Any, begin: int, end: int) -> Any:
     return (F.npx if is_np_array() else F).slice(array, begin=(begin,), end=(end,))
 
 
-def join_rows(parts: Sequence[Any]) -> Any:
+def join_rows(arrays: Sequence[Any]) -> Any:
     """Arrays or symbols (R, ...), each with an R of its own, one after the other on the last one's context."""
-    F = mx.sym if isinstance(parts[-1], mx.sym.Symbol) else mx.nd
+    F = mx.sym if isinstance(arrays[-1], mx.sym.Symbol) else mx.nd
     if F is mx.nd:
-        parts = [part.as_in_context(parts[-1].context) for part in parts]
-    return F.np.concatenate(parts, axis=0) if is_np_array() else F.concat(*parts, dim=0)
+        arrays = [array.as_in_context(arrays[-1].context) for array in arrays]
+    return F.np.concatenate(arrays, axis=0) if is_np_array() else F.concat(*arrays, dim=0)
 
 
 def is_float(array: mx.nd.NDArray) -> bool:

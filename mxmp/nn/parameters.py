@@ -30,7 +30,7 @@ class PinnedParameter(Parameter):
         super().initialize(init, self._context or ctx, default_init or mx.init.Uniform(), force_reinit)
 
     def reset_ctx(self, ctx: Any) -> None:
-        """Move it; from now on it lives where it is told to."""
+        """Move it; from now on it lives where ``ctx`` says."""
         self._context = None
         super().reset_ctx(ctx)
 

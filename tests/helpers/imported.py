@@ -15,11 +15,11 @@ def run(folder, case):
     for which in range(case["runs"]):
         saved = np.load(folder / f"{case['file']}-{which}.npz")
         arrays = [saved[f"arr_{i}"] for i in range(len(saved.files))]
-        np.savez(folder / f"{case['file']}-{which}-found.npz", *trace(block, *arrays, block=block))
+        np.savez(folder / f"{case['file']}-{which}-passed.npz", *trace(block, *arrays, block=block))
     return list(block.collect_params().keys())
 
 
 if __name__ == "__main__":
     here = Path(sys.argv[1])
     names = {case["file"]: run(here, case) for case in json.loads((here / "cases.json").read_text())}
-    (here / "found.json").write_text(json.dumps({"parameters": names, "mxmp": "mxmp" in sys.modules}))
+    (here / "imported.json").write_text(json.dumps({"parameters": names, "mxmp": "mxmp" in sys.modules}))

@@ -61,8 +61,8 @@ def test_zero_states_are_as_good_as_none_whichever_form_came_first(name, mode):
     net, _ = built(name, "alone", WIDTH, mode, *inputs)
     call = with_states(net, len(inputs))
     for _ in range(2):
-        given, left_out = trace(call, *zeros, block=net), trace(net, *inputs, block=net)
-        assert_same([left_out[0]], [given[0]])
+        with_zeros, without = trace(call, *zeros, block=net), trace(net, *inputs, block=net)
+        assert_same([without[0]], [with_zeros[0]])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -75,5 +75,5 @@ def test_gradients_of_several_backward_passes_add_up(name, mode):
     net.collect_params().setattr("grad_req", "add")
     net.collect_params().zero_grad()
     for passes in (1, 2, 3):
-        found = trace(net, *arrays, block=net)
-        assert_same(found[len(found) - size:], [passes * array for array in once[len(once) - size:]])
+        summed = trace(net, *arrays, block=net)
+        assert_same(summed[len(summed) - size:], [passes * array for array in once[len(once) - size:]])

@@ -17,9 +17,9 @@ def moves(monkeypatch):
     seen, plain = [], mx.nd.NDArray.copyto
 
     def copyto(array, other):
-        place = other if isinstance(other, mx.Context) else other.context
-        if place != array.context:
-            seen.append((array.context, place, array.shape))
+        context = other if isinstance(other, mx.Context) else other.context
+        if context != array.context:
+            seen.append((array.context, context, array.shape))
         return plain(array, other)
 
     monkeypatch.setattr(mx.nd.NDArray, "copyto", copyto)
@@ -98,11 +98,11 @@ def test_with_copies_on_several_contexts_it_works_where_the_input_is(moves, name
     if hybridize:
         block.hybridize()
     block.initialize(ctx=[HERE, THERE])
-    for place in (HERE, THERE):
-        inputs = [to_array(array, ctx=place) for array in CASES[name].inputs(STEPS, ROWS)]
+    for context in (HERE, THERE):
+        inputs = [to_array(array, ctx=context) for array in CASES[name].inputs(STEPS, ROWS)]
         moves.clear()
         out = block(*inputs)
-        assert (out[0] if isinstance(out, tuple) else out).context == place
+        assert (out[0] if isinstance(out, tuple) else out).context == context
         block(*inputs)
         moved = [move for move in moves if move[0] != move[1] and move[2] == inputs[0].shape]
         assert not moved

@@ -57,10 +57,10 @@ class Exported:
         assert sorted(names) == sorted(ours)
         for which, arrays in enumerate(self.runs):
             expected = trace(self.call, *arrays, block=self.net)
-            saved = np.load(self.folder / f"{self.file}-{which}-found.npz")
-            found = [saved[f"arr_{i}"] for i in range(len(saved.files))]
+            saved = np.load(self.folder / f"{self.file}-{which}-passed.npz")
+            passed = [saved[f"arr_{i}"] for i in range(len(saved.files))]
             others = len(expected) - len(ours)
-            assert_same(found, expected[:others] + [expected[others + ours.index(name)] for name in names])
+            assert_same(passed, expected[:others] + [expected[others + ours.index(name)] for name in names])
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def imported(tmp_path_factory):
     program = Path(__file__).parents[1] / "helpers" / "imported.py"
     subprocess.run([sys.executable, str(program), str(folder)], check=True, cwd=folder, stderr=subprocess.DEVNULL,
                    env={**os.environ, "PYTHONPATH": ""})
-    return exports, json.loads((folder / "found.json").read_text())
+    return exports, json.loads((folder / "imported.json").read_text())
 
 
 def test_the_program_that_imports_has_nothing_of_ours(imported):
@@ -132,9 +132,9 @@ def test_a_chain_exports_wherever_its_layers_live(tmp_path, contexts, hybridized
     chain.export(path, epoch=7, inputs=("below", "context"))
     one = mx.gluon.SymbolBlock.imports(f"{path}-symbol.json", ["below", "context"], f"{path}-0007.params",
                                        ctx=mx.cpu(2))
-    found = one(*arrays_of(sequences(), mx.cpu(2)))
-    assert found.context == mx.cpu(2)
-    assert_same([found.asnumpy()], [chain(*arrays_of(sequences())).asnumpy()])
+    out = one(*arrays_of(sequences(), mx.cpu(2)))
+    assert out.context == mx.cpu(2)
+    assert_same([out.asnumpy()], [chain(*arrays_of(sequences())).asnumpy()])
 
 
 def test_a_chain_of_several_results_exports_all_of_them(tmp_path):

@@ -85,7 +85,7 @@ def test_gradients_of_eight_calls_in_one_graph_add_up(hybridize, grad_req):
                      *batches, *values(layer), dtype="float64")
     layer.parameters.grad_req = grad_req
     layer.parameters.zero_grad()
-    assert_same(trace(lambda *data: [layer(part) for part in data], *batches, block=layer), expected)
+    assert_same(trace(lambda *data: [layer(batch) for batch in data], *batches, block=layer), expected)
 
 
 def test_two_chunks_that_hand_over_their_states_are_one_sequence():

@@ -39,52 +39,52 @@ def test_reset_ctx_moves_it_for_good():
     assert placed.list_ctx() == [mx.cpu(2)]
 
 
-def test_without_a_place_it_is_an_ordinary_parameter():
+def test_without_a_context_it_is_an_ordinary_parameter():
     ordinary = PinnedParameter("p", shape=(2,))
     ordinary.initialize(ctx=[mx.cpu(0), mx.cpu(2)])
     assert ordinary.list_ctx() == [mx.cpu(0), mx.cpu(2)]
 
 
-def parts(*sizes, width=2):
+def cut(*sizes, width=2):
     drawn, starts = {}, np.cumsum([0, *sizes]).tolist()
-    return [RowsParameter(f"part{i}_weight", mx.cpu(i), start, shape=(size, width),
+    return [RowsParameter(f"shard{i}_weight", mx.cpu(i), start, shape=(size, width),
                           init=DrawnRows(mx.init.Uniform(1), sum(sizes), start, drawn))
             for i, (size, start) in enumerate(zip(sizes, starts))]
 
 
-def values(found):
-    return np.concatenate([part.data().asnumpy() for part in found])
+def values(shards):
+    return np.concatenate([shard.data().asnumpy() for shard in shards])
 
 
-def test_the_parts_of_a_drawing_are_the_drawing():
-    found, whole = parts(2, 1, 3), mx.nd.zeros((6, 2))
+def test_the_shards_of_a_drawing_are_the_drawing():
+    shards, whole = cut(2, 1, 3), mx.nd.zeros((6, 2))
     mx.random.seed(1)
-    for part in found:
-        part.initialize()
+    for shard in shards:
+        shard.initialize()
     mx.random.seed(1)
     mx.init.Uniform(1)._init_weight("weight", whole)
-    np.testing.assert_array_equal(values(found), whole.asnumpy())
+    np.testing.assert_array_equal(values(shards), whole.asnumpy())
 
 
 def test_each_initialization_draws_anew():
-    found = parts(2, 2)
+    shards = cut(2, 2)
     drawings = []
     for _ in range(2):
-        for part in found:
-            part.initialize(force_reinit=True)
-        drawings.append(values(found))
+        for shard in shards:
+            shard.initialize(force_reinit=True)
+        drawings.append(values(shards))
     assert (drawings[0] != drawings[1]).all()
 
 
 def test_a_whole_is_read_and_written_in_one_piece():
-    found, rows = parts(1, 3), mx.nd.arange(8).reshape((4, 2))
-    whole = Whole(found)
+    shards, rows = cut(1, 3), mx.nd.arange(8).reshape((4, 2))
+    whole = Whole(shards)
     whole._load_init(rows, ctx=None, cast_dtype=False, dtype_source="current")
-    assert [part.list_ctx() for part in found] == [[mx.cpu(0)], [mx.cpu(1)]]
-    np.testing.assert_array_equal(found[1].data().asnumpy(), rows.asnumpy()[1:])
+    assert [shard.list_ctx() for shard in shards] == [[mx.cpu(0)], [mx.cpu(1)]]
+    np.testing.assert_array_equal(shards[1].data().asnumpy(), rows.asnumpy()[1:])
     np.testing.assert_array_equal(whole._reduce().asnumpy(), rows.asnumpy())
 
 
 def test_another_number_of_rows_is_refused():
-    with pytest.raises(ValueError, match="part0_weight and its other parts have 4 rows, but the file has 5"):
-        Whole(parts(1, 3))._load_init(mx.nd.zeros((5, 2)), ctx=None)
+    with pytest.raises(ValueError, match="shard0_weight and its other parts have 4 rows, but the file has 5"):
+        Whole(cut(1, 3))._load_init(mx.nd.zeros((5, 2)), ctx=None)

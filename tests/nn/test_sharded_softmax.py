@@ -94,9 +94,9 @@ def test_no_array_of_a_pass_is_as_wide_as_the_vocabulary(tmp_path, monkeypatch):
         shapes.extend(array.shape for array in (out if isinstance(out, list) else [out]))
         return out
 
-    for place in vars(mx.ndarray).values():
-        if getattr(place, "_imperative_invoke", None) is invoke:
-            monkeypatch.setattr(place, "_imperative_invoke", recording)
+    for module in vars(mx.ndarray).values():
+        if getattr(module, "_imperative_invoke", None) is invoke:
+            monkeypatch.setattr(module, "_imperative_invoke", recording)
     projection(to_array(hidden))
     assert shapes.pop()[-1] == 40  # so that the recording sees what it is for
     shapes.clear()

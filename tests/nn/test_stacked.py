@@ -48,18 +48,18 @@ def run(block, layout="TNC", states=None):
         for i, state in enumerate(new):
             total = total + ((i + 2) * state ** 2).sum().as_in_context(mx.cpu(0))
     total.backward()
-    found = {"out": out, "data": data.grad}
+    results = {"out": out, "data": data.grad}
     for i, (state, after) in enumerate(zip(states, new)):
-        found[f"state {i}"], found[f"state {i}'s gradient"] = after, state.grad
+        results[f"state {i}"], results[f"state {i}'s gradient"] = after, state.grad
     for name, p in block.collect_params().items():
-        found[name[len(block.prefix):]] = p.grad(p.list_ctx()[0])
-    return {name: array.asnumpy() for name, array in found.items()}
+        results[name[len(block.prefix):]] = p.grad(p.list_ctx()[0])
+    return {name: array.asnumpy() for name, array in results.items()}
 
 
-def assert_same(found, expected):
-    assert found.keys() == expected.keys()
+def assert_same(actual, expected):
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, 1e-5, 1e-6, err_msg=name)
+        np.testing.assert_allclose(actual[name], value, 1e-5, 1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("mode", GLUON)
@@ -75,14 +75,14 @@ def test_outputs_states_and_gradients_are_gluons(tmp_path, mode, bidirectional, 
 
 
 def test_layers_live_where_they_are_told_to():
-    places = {}
+    homes = {}
     for contexts in (CONTEXTS[:2], CONTEXTS[:1], [CONTEXTS[1], CONTEXTS[0], CONTEXTS[1], CONTEXTS[2]]):
         stacked = StackedLSTM(H, 4, contexts, input_size=C)
         stacked.initialize()
-        found = [stacked.collect_params(f".*l{i}_").values() for i in range(4)]
-        places[len(contexts)] = [sorted({str(p.list_ctx()[0]) for p in layer}) for layer in found]
-    assert places == {2: [["cpu(0)"], ["cpu(0)"], ["cpu(1)"], ["cpu(1)"]], 1: [["cpu(0)"]] * 4,
-                      4: [["cpu(1)"], ["cpu(0)"], ["cpu(1)"], ["cpu(2)"]]}
+        layers = [stacked.collect_params(f".*l{i}_").values() for i in range(4)]
+        homes[len(contexts)] = [sorted({str(p.list_ctx()[0]) for p in layer}) for layer in layers]
+    assert homes == {2: [["cpu(0)"], ["cpu(0)"], ["cpu(1)"], ["cpu(1)"]], 1: [["cpu(0)"]] * 4,
+                     4: [["cpu(1)"], ["cpu(0)"], ["cpu(1)"], ["cpu(2)"]]}
 
 
 def test_names_shapes_and_types_are_gluons():
@@ -187,8 +187,8 @@ def test_as_chain_gives_a_pipeline_the_same_layers(tmp_path, layout):
     chain = stacked.as_chain()
     counts = (2, len(chain.layers) - 2)
     with Pipeline(chain, Plan(counts, tuple(CONTEXTS[:2])), loss, num_microbatches=3, layout=layout) as pipe:
-        found = pipe.forward_backward(data, label)
-        np.testing.assert_allclose(found.asnumpy(), total.asnumpy().reshape(1), 1e-5)
+        step_loss = pipe.forward_backward(data, label)
+        np.testing.assert_allclose(step_loss.asnumpy(), total.asnumpy().reshape(1), 1e-5)
         expected = plain.collect_params()
         for name, p in stacked.collect_params().items():
             np.testing.assert_allclose(p.grad(p.list_ctx()[0]).asnumpy(),
@@ -230,7 +230,7 @@ def test_states_of_another_shape_are_refused(tmp_path):
         stacked(data_for(), stacked.begin_state(N + 1))
 
 
-@pytest.mark.parametrize("given, message", [
+@pytest.mark.parametrize("options, message", [
     ({"hidden_size": 0}, "hidden_size must be at least 1, got 0"),
     ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
     ({"num_layers": 2, "contexts": CONTEXTS}, "2 layers cannot live on 3 contexts; give at least one"),
@@ -240,9 +240,9 @@ def test_states_of_another_shape_are_refused(tmp_path):
     ({"residual_from": 0}, "residual_from must be at least 1"),
     ({"mode": "qrnn"}, "mode must be one of lstm, gru, rnn_tanh, rnn_relu; got 'qrnn'"),
 ])
-def test_says_what_is_wrong(given, message):
+def test_says_what_is_wrong(options, message):
     with pytest.raises(ValueError, match=message):
-        StackedLSTM(**{"hidden_size": H, **given})
+        StackedLSTM(**{"hidden_size": H, **options})
 
 
 def test_its_summary_is_gluons(capsys):

@@ -47,20 +47,20 @@ def gradients(block):
 
 
 @pytest.mark.parametrize("flags", [{}, {"static_alloc": True}, {"static_alloc": True, "static_shape": True}], ids=str)
-@pytest.mark.parametrize("given", [False, True], ids=["without states", "with states"])
+@pytest.mark.parametrize("with_state", [False, True], ids=["without states", "with states"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("mode", LAYERS)
-def test_hybridized_it_gives_the_same_in_training_and_after(mode, bidirectional, given, flags):
+def test_hybridized_it_gives_the_same_in_training_and_after(mode, bidirectional, with_state, flags):
     block = initialized_on_all(stack(mode=mode, bidirectional=bidirectional))
-    inputs = [uniform(T, N, C)] + (states_for(block) if given else [])
-    call = with_states(block) if given else lambda data: block(data).as_in_context(mx.cpu(0))
+    inputs = [uniform(T, N, C)] + (states_for(block) if with_state else [])
+    call = with_states(block) if with_state else lambda data: block(data).as_in_context(mx.cpu(0))
     expected = [trace(call, *inputs), gradients(block)]
     predicted = [array.asnumpy() for array in flatten(call(*map(mx.nd.array, inputs)))]
     block.hybridize(**flags)
     for _ in range(2):
-        found = [trace(call, *inputs), gradients(block)]
-        assert_same(found[0], expected[0])
-        assert_same(list(found[1].values()), list(expected[1].values()))
+        passed = [trace(call, *inputs), gradients(block)]
+        assert_same(passed[0], expected[0])
+        assert_same(list(passed[1].values()), list(expected[1].values()))
         assert_same([array.asnumpy() for array in flatten(call(*map(mx.nd.array, inputs)))], predicted)
 
 
@@ -77,11 +77,11 @@ def test_states_may_be_a_list_or_a_tuple_and_one_may_be_bare(mode, hybridize):
         block.hybridize()
     data, states = mx.nd.array(uniform(T, N, C)), [mx.nd.array(state) for state in states_for(block)]
     forms = [states, tuple(states)] + ([states[0]] if len(states) == 1 else [])
-    found = [block(data, form) for form in forms]
-    for out, news in found:
+    results = [block(data, form) for form in forms]
+    for out, news in results:
         assert isinstance(news, list) and [new.shape for new in news] == [state.shape for state in states]
         assert_same([out.asnumpy(), *[new.asnumpy() for new in news]],
-                    [found[0][0].asnumpy(), *[new.asnumpy() for new in found[0][1]]], 0, 0)
+                    [results[0][0].asnumpy(), *[new.asnumpy() for new in results[0][1]]], 0, 0)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -119,9 +119,9 @@ def test_inside_a_network_that_is_cast(kind, first, then):
     data = uniform(T, N, C)
     ours = build(StackedLSTM(H, 2, bidirectional=True, dtype=first))
     theirs = build(gluon.rnn.LSTM(H, 2, bidirectional=True, dtype=first))
-    found, expected = ([array for name, array in results(net, data, then)] for net in (ours, theirs))
-    assert found[0].dtype == then
-    assert_same(found, expected, 1e-4, 1e-5)
+    actual, expected = ([array for name, array in results(net, data, then)] for net in (ours, theirs))
+    assert actual[0].dtype == then
+    assert_same(actual, expected, 1e-4, 1e-5)
 
 
 def results(net, data, dtype):
@@ -153,15 +153,15 @@ def cells_of(block, layers, mode, bidirectional):
         cells.add(gluon.rnn.BidirectionalCell(CELLS[mode](H), CELLS[mode](H)) if bidirectional else CELLS[mode](H))
     cells.initialize()
     cells.unroll(T, mx.nd.ones((N, T, C)), layout="NTC", merge_outputs=True)
-    found, expected = [], block.collect_params()
+    parameters, expected = [], block.collect_params()
     for i in range(layers):
         cell = cells[i]
         for direction, one in zip("lr", cell._children.values() if bidirectional else (cell,)):
-            for part in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"):
-                name = f"{block.prefix}{direction}{i}_{part}"
-                getattr(one, part).set_data(expected[name].list_data()[0].as_in_context(mx.cpu(0)))
-                found.append((name[len(block.prefix):], getattr(one, part)))
-    return cells, found
+            for kind in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"):
+                name = f"{block.prefix}{direction}{i}_{kind}"
+                getattr(one, kind).set_data(expected[name].list_data()[0].as_in_context(mx.cpu(0)))
+                parameters.append((name[len(block.prefix):], getattr(one, kind)))
+    return cells, parameters
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 6])
@@ -249,9 +249,9 @@ def test_data_parallelism_runs_each_part_where_it_is():
     block.initialize(ctx=CONTEXTS)
     same_values(block, plain)
     data = mx.nd.array(uniform(T, N, C))
-    for place in CONTEXTS:
-        out, states = block(data.as_in_context(place), block.begin_state(N, ctx=place))
-        assert {array.context for array in (out, *states)} == {place}
+    for context in CONTEXTS:
+        out, states = block(data.as_in_context(context), block.begin_state(N, ctx=context))
+        assert {array.context for array in (out, *states)} == {context}
         assert_same([out.asnumpy()], [plain(data).asnumpy()])
 
 

@@ -9,14 +9,14 @@ from helpers.plain import assert_same, flatten, uniform
 from mxnet import autograd, gluon
 
 
-@pytest.mark.parametrize("given", [False, True], ids=["without states", "with states"])
+@pytest.mark.parametrize("with_state", [False, True], ids=["without states", "with states"])
 @pytest.mark.parametrize("layout", ["TNC", "NTC"])
 @pytest.mark.parametrize("shape", [(5, 4), (5, 3, 4, 1), (4,)], ids=str)
-def test_data_of_another_rank_is_refused(shape, layout, given):
+def test_data_of_another_rank_is_refused(shape, layout, with_state):
     block = stack(layout=layout)
     block.initialize()
     with pytest.raises(ValueError, match=rf"data must have three axes {layout} .*, got shape \({shape[0]},"):
-        block(mx.nd.ones(shape), *([block.begin_state(3)] if given else []))
+        block(mx.nd.ones(shape), *([block.begin_state(3)] if with_state else []))
 
 
 @pytest.mark.parametrize("form", ["without states", "with states", "hybridized", "in training"])
@@ -68,7 +68,7 @@ def test_numpy_arrays_give_numpy_arrays_as_gluons(mode, bidirectional, layout, h
     options = {"bidirectional": bidirectional, "layout": layout}
     plain, block = LAYERS[mode](H, 2, **options), stack(mode=mode, **options)
     shape = (T, N, C) if layout == "TNC" else (N, T, C)
-    found = []
+    results = []
     for one in (plain, block):
         one.initialize()
         one(mx.np.ones(shape))
@@ -86,25 +86,25 @@ def test_numpy_arrays_give_numpy_arrays_as_gluons(mode, bidirectional, layout, h
         total.backward()
         assert {type(array) for array in (out, *news, data.grad)} == {mx.np.ndarray}
         grads = [p.list_grad()[0] for p in one.collect_params().values()]
-        found.append([array.asnumpy() for array in (out, *news, data.grad, *[s.grad for s in states], *grads)])
+        results.append([array.asnumpy() for array in (out, *news, data.grad, *[s.grad for s in states], *grads)])
         assert type(one.begin_state(N)[0]) is mx.np.ndarray
-    assert_same(found[1], found[0])
+    assert_same(results[1], results[0])
 
 
 @mx.util.use_np
-@pytest.mark.parametrize("given", [False, True], ids=["without states", "with states"])
+@pytest.mark.parametrize("with_state", [False, True], ids=["without states", "with states"])
 @pytest.mark.filterwarnings("ignore:Cannot decide type for the following arguments")
-def test_numpy_arrays_export_too(tmp_path, given):
+def test_numpy_arrays_export_too(tmp_path, with_state):
     block = stack(input_size=C)
     block.initialize()
-    call = (mx.np.ones((T, N, C)), block.begin_state(N)) if given else (mx.np.ones((T, N, C)),)
+    call = (mx.np.ones((T, N, C)), block.begin_state(N)) if with_state else (mx.np.ones((T, N, C)),)
     expected = flatten(block(*call))
     block.export(str(tmp_path / "np"))
     one = gluon.SymbolBlock.imports(str(tmp_path / "np-symbol.json"), ["data0", "data1", "data2"],
                                     str(tmp_path / "np-0000.params"))
-    found = flatten(one(call[0], *block.begin_state(N)))
-    assert {type(array) for array in found} == {mx.np.ndarray}
-    assert_same([array.asnumpy() for array in found], [array.asnumpy() for array in expected])
+    actual = flatten(one(call[0], *block.begin_state(N)))
+    assert {type(array) for array in actual} == {mx.np.ndarray}
+    assert_same([array.asnumpy() for array in actual], [array.asnumpy() for array in expected])
 
 
 def test_numpy_and_legacy_arrays_are_not_mixed_which_is_mxnets_error():
