@@ -46,8 +46,8 @@ class MaskedAttention(MovingBlock):
         query = F.transpose(self.query(query), axes=(1, 0, 2))  # (N, T, D)
         memory = F.transpose(memory, axes=(1, 0, 2))  # (N, S, D)
         scores = F.batch_dot(memory, query, transpose_b=True)  # (N, S, T)
-        # exp of it is exactly 0 beside any score; float16 holds it, and a row of nothing else stays finite, as it would
-        # not with minus infinity
+        # -1e4: float16 holds it; its weight is exactly 0 while the largest valid score is above -9,000, far below what
+        # attention computes; and a memory without valid steps gives finite weights, where minus infinity gives NaN
         scores = F.SequenceMask(scores, valid_length, use_sequence_length=True, axis=1, value=-1e4)
         weights = F.softmax(scores, axis=1)
         return F.transpose(F.batch_dot(weights, memory, transpose_a=True), axes=(1, 0, 2))  # (T, N, D)

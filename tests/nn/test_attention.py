@@ -48,6 +48,26 @@ def test_the_paddings_content_changes_nothing(garbage):
                 rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("score", [0, -9000])
+def test_weights_of_the_padding_are_exactly_zero_and_finite_without_valid_steps(dtype, score):
+    lengths, block = np.array([4, 2, 1, 0]), MaskedAttention(4, 4)
+    block.cast(dtype)
+    block.initialize()
+    block.query.weight.set_data(mx.nd.eye(4, dtype=dtype))
+    memory = np.broadcast_to(np.eye(4)[:, None], (4, 4, 4))  # the context is the weights, the query the scores
+    weights = block(to_array(np.full((2, 4, 4), score, "float64"), dtype), to_array(memory, dtype),
+                    to_array(lengths.astype("float64"), dtype)).asnumpy()  # (T, N, S)
+    expected = [[1 / 4] * 4, [1 / 2, 1 / 2, 0, 0], [1, 0, 0, 0], [1 / 4] * 4]  # the last has no valid step
+    np.testing.assert_array_equal(weights, [expected, expected])
+
+
+def test_float16_holds_what_masks_the_padding():  # its Dense needs cuDNN to run in float16
+    graph = MaskedAttention(4)(*map(mx.sym.var, ("query", "memory", "valid_length")))
+    value, = [float(attributes["value"]) for attributes in graph.attr_dict().values() if "value" in attributes]
+    assert value < 0 and np.isfinite(np.float16(value))
+
+
 def test_takes_the_querys_width_from_the_first_call():
     block = MaskedAttention(4)
     block.initialize()
