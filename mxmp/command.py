@@ -45,7 +45,8 @@ def check_positive(options: Any, *names: str) -> None:
 
 def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
     """Give a ``parser`` one flag per option of the dataclass ``kind``, its own before those of the class it extends."""
-    for option in sorted(fields(kind), key=lambda option: option.name not in kind.__annotations__):
+    own = list(kind.__annotations__)
+    for option in sorted(fields(kind), key=lambda option: own.index(option.name) if option.name in own else len(own)):
         settings = dict(option.metadata)
         if isinstance(option.default, bool):
             settings["action"] = "store_true"
