@@ -4,9 +4,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from mxmp import runtime
 from mxmp.command import check_at_least, check_positive, flag, save_options, saved_options
@@ -38,10 +38,6 @@ class ExampleOptions:
         check_at_least(1, self, "num_microbatches", "threads_per_context", "hidden_size", "batch_size", "epochs")
         check_at_least(0, self, "seed")
         check_positive(self, "learning_rate")
-
-    def as_dict(self) -> Dict[str, Any]:
-        """All options by name."""
-        return asdict(self)
 
 
 def open_folder(options: ExampleOptions, task: str) -> Path:
