@@ -10,7 +10,7 @@ import mxmp
 
 PACKAGE = Path(mxmp.__file__).parent
 PARTS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
-DOCUMENTED_TO_WAIT = ("errors.py", "optimizer_file.py", "timeline.py")
+DOCUMENTED_TO_WAIT = ("errors.py", "optimizer_file.py", "parameters.py", "timeline.py")
 WAITING = {"asnumpy", "asscalar", "waitall", "wait_to_read"}
 
 

@@ -3,15 +3,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
+import numpy as np
 from mxnet import autograd
 
 from ..nn.chain import as_tuple
 from ..sizes import even_sizes
+from .packed import Arrays, Packed, pack, pack_outputs
 
-Arrays = Tuple[mx.nd.NDArray, ...]
 Pieces = Dict[Tuple[int, int], Arrays]  # by micro-batch and chunk
 LAYOUTS = ("NTC", "TNC")
 
@@ -43,6 +44,8 @@ def split(array: mx.nd.NDArray, axis: int, lengths: Sequence[int]) -> List[mx.nd
     """Pieces of an array along an axis, of some lengths."""
     if len(lengths) == 1:
         return [array]
+    if array.dtype == np.bool_:  # which MXNet 1.9.1 can neither slice nor join
+        return [piece.astype("bool") for piece in split(array.astype("uint8"), axis, lengths)]
     ends = list(accumulate(lengths))
     return [array.slice_axis(axis, end - length, end) for end, length in zip(ends, lengths)]
 
@@ -85,46 +88,66 @@ def join(pieces: Pieces, rows: Sequence[int], steps: Sequence[int], layout: str)
 
 def concat(arrays: Sequence[mx.nd.NDArray], axis: int) -> mx.nd.NDArray:
     """Arrays side by side along an axis."""
-    return arrays[0] if len(arrays) == 1 else mx.nd.concat(*arrays, dim=axis)
+    if len(arrays) == 1:
+        return arrays[0]
+    if arrays[0].dtype == np.bool_:
+        return concat([array.astype("uint8") for array in arrays], axis).astype("bool")
+    return mx.nd.concat(*arrays, dim=axis)
 
 
-Data = Union[mx.nd.NDArray, Sequence[mx.nd.NDArray]]
+Data = Union[mx.nd.NDArray, Sequence[Any]]
 
 
 @dataclass
 class Feed:
-    """What a step works on: arrays by micro-batch and chunk."""
+    """What a step works on: arrays by micro-batch and chunk, and what is given beside them to each."""
 
-    inputs: Pieces
-    labels: Optional[Pieces]  # not cut in time: their chunk is 0; None stands for no loss
+    inputs: Dict[Tuple[int, int], Packed]
+    labels: Optional[List[Packed]]  # by micro-batch, not cut in time; None stands for no loss
+    layout: str
     rows: List[int]  # of each micro-batch
     steps: List[int]  # of each chunk; one chunk has 0, however long it is
-    wanted: Optional[List[bool]]  # which inputs need gradients; None stands for a forward pass only
+    wanted: Optional[List[bool]]  # which input arrays need gradients; None stands for a forward pass only
 
     @classmethod
     def of(cls, data: Data, label: Optional[Data], layout: str, num_microbatches: int, num_chunks: int,
            training: bool) -> Feed:
         """Cut a batch into micro-batches and chunks, or into fewer where it has fewer rows or steps; a ValueError says
-        if its arrays' batch or time axes differ, or are empty."""
-        arrays, labels = as_tuple(data), as_tuple(() if label is None else label)
-        batch_size = size_along(arrays + labels, layout, "N")
+        if its arrays' batch or time axes differ, or are empty, or something is no array."""
+        given = pack_outputs(as_tuple(data), "the pipeline's data hold")
+        labels = pack(as_tuple(() if label is None else label), "the pipeline's labels hold")
+        batch_size = size_along(given.arrays + labels.arrays, layout, "N")
         rows, steps = even_sizes(batch_size, min(num_microbatches, batch_size)), [0]
         if num_chunks > 1:
-            length = size_along(arrays, layout, "T")
+            length = size_along(given.arrays, layout, "T")
             steps = even_sizes(length, min(num_chunks, length))
-        wanted = [training and array.grad is not None for array in arrays]
+        wanted = [training and array.grad is not None for array in given.arrays]
         with autograd.record() if any(wanted) else autograd.pause():
             # a reshaped array is another node of the graph than its own, even if it is not cut and given twice
-            inputs = cut([array.reshape(array.shape) if asked else array for array, asked in zip(arrays, wanted)],
-                         layout, rows, steps)
-        return cls(inputs, None if label is None else cut(labels, layout, rows, [0]), rows, steps,
-                   wanted if training else None)
+            inputs = cut([array.reshape(array.shape) if asked else array
+                          for array, asked in zip(given.arrays, wanted)], layout, rows, steps)
+        label_pieces = cut(labels.arrays, layout, rows, [0])
+        return cls({key: Packed(pieces, given.structure) for key, pieces in inputs.items()},
+                   None if label is None else [Packed(label_pieces.get((m, 0), ()), labels.structure)
+                                               for m in range(len(rows))],
+                   layout, rows, steps, wanted if training else None)
+
+    def join(self, outputs: Dict[Tuple[int, int], Packed]) -> Any:
+        """What the chain returns for the whole batch, from its outputs by micro-batch and chunk."""
+        structures = [packed.structure for packed in outputs.values()]
+        if any(structure != structures[0] for structure in structures):
+            raise ValueError("the chain returned one thing for a micro-batch and another for the next: "
+                             f"{structures[0]}, then {next(s for s in structures if s != structures[0])}; what depends "
+                             "on the batch must be an array")
+        arrays = join({key: packed.arrays for key, packed in outputs.items()}, self.rows, self.steps, self.layout)
+        items = Packed(arrays, structures[0]).unpack()
+        return items if len(items) > 1 else items[0]
 
     def hand_back(self, grads: Pieces) -> None:
         """Let the inputs' gradients, given by micro-batch and chunk, reach the arrays that the inputs were cut from."""
         heads, head_grads = [], []
-        for key, pieces in self.inputs.items():
-            asked = [piece for piece, wanted in zip(pieces, self.wanted or ()) if wanted]
+        for key, packed in self.inputs.items():
+            asked = [piece for piece, wanted in zip(packed.arrays, self.wanted or ()) if wanted]
             for piece, grad in zip(asked, grads[key]):
                 heads.append(piece)
                 head_grads.append(grad.as_in_context(piece.context))

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence
 
 import mxnet as mx
+import numpy as np
 from mxnet import autograd
 
 
@@ -28,6 +29,8 @@ class Dependency:
             return
         zero = mx.nd.zeros_like(mx.nd.add_n(*self._tokens))  # whatever the tokens are: an error leaves them unset
         for array in arrays:
+            if array.dtype == np.bool_:  # MXNet 1.9.1 has no operator to do it with; a bool array comes beside others
+                continue
             # adding the zero would make a positive zero of a negative one
             first = self._first(array) - zero.astype(array.dtype, copy=False)
             corner = (1,) * array.ndim
@@ -45,7 +48,7 @@ class Dependency:
     def token(self, array: mx.nd.NDArray) -> mx.nd.NDArray:
         """A copy of the array's first element, shape (1,), which is there once the array is."""
         with autograd.pause():  # a recorded token would keep the whole graph alive
-            return self._first(array).astype("float32")
+            return self._first(array if array.dtype != np.bool_ else array.astype("uint8")).astype("float32")
 
     def _first(self, array: mx.nd.NDArray) -> mx.nd.NDArray:
         """A copy of the first element, shape (1,).

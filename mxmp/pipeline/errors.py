@@ -3,7 +3,9 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
-from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from functools import wraps
+from threading import RLock
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -22,7 +24,8 @@ def located(place: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        add_place(error, place)
+        hint = "; a block that cannot be hybridized runs with Pipeline(hybridize=False)"
+        add_place(error, place + (hint if "Symbol" in str(error) else ""))
         raise
 
 
@@ -83,55 +86,71 @@ class Probes:
     def __init__(self) -> None:
         self._pending: Deque[Issued] = deque()
         self._checked = 0
+        self._lock = RLock()  # a loss may be waited for in one thread while another one issues
 
     def add(self, probes: Sequence[Probe], contexts: Sequence[mx.Context]) -> int:
         """Append a step, given its probes; returns how many there have been."""
         arrays: Dict[int, mx.nd.NDArray] = {id(probe.array): probe.array for probe in probes}
         ends = [array[:1].as_in_context(contexts[-1]) for array in arrays.values()]
-        self._pending.append(Issued(probes, mx.nd.add_n(*ends)))
-        while len(self._pending) > _MOST:
-            self._next()
-        return self._checked + len(self._pending)
+        with self._lock:
+            self._pending.append(Issued(probes, mx.nd.add_n(*ends)))
+            self._forget(self._checked + len(self._pending) - _MOST)
+            return self._checked + len(self._pending)
 
-    def _next(self) -> Issued:
-        self._checked += 1
-        return self._pending.popleft()
+    def _forget(self, count: int) -> None:
+        """Look no more at the first ``count`` steps."""
+        with self._lock:
+            while self._checked < count:
+                self._pending.popleft()
+                self._checked += 1
 
     def check(self, count: Optional[int] = None) -> None:
-        """Wait for the first ``count`` steps (default: all); an error goes on as itself, its place in its message."""
-        steps: List[Issued] = []
-        while self._pending and (count is None or self._checked < count):
-            steps.append(self._next())
+        """Wait for the first ``count`` steps (default: all); an error goes on as itself, its place in its message.
+
+        If the error was raised already, where something else waited, a RuntimeError says the place.
+        """
+        with self._lock:
+            issued = self._checked + len(self._pending)
+            count = issued if count is None else count
+            steps = list(self._pending)[:max(0, count - self._checked)]
         if not steps:
             return
+        probes = [probe for step in steps for probe in step.probes]
         try:
             steps[-1].fence.wait_to_read()  # each stage's work is in order, so those before are there, too
         except mx.MXNetError as error:
-            self._checked += len(self._pending)
-            self._pending.clear()
-            add_place(error, _first_unreached([probe for step in steps for probe in step.probes]))
+            self._forget(issued)
+            add_place(error, _first_unreached(probes) or "after the last layer")
             raise
+        place = _first_unreached(probes)
+        self._forget(issued if place else count)
+        if place:
+            raise RuntimeError("an operator of a step failed; its error was raised where something else waited for its "
+                               f"results ({place})")
 
 
-def _first_unreached(probes: Sequence[Probe]) -> str:
+def _first_unreached(probes: Sequence[Probe]) -> Optional[str]:
     values: Dict[int, np.ndarray] = {}
     for place, array, position in probes:
         if id(array) not in values:
             values[id(array)] = array.asnumpy()
         if values[id(array)][position] != 0:
             return place
-    return "after the last layer"
+    return None
 
 
 class Loss(mx.nd.NDArray):
-    """A sum of losses, shape (1,). Where it is waited for, errors come with their stage, layer and micro-batch."""
+    """A sum of losses, shape (1,), or what was computed from such sums.
+
+    Where it is waited for, errors come with their stage, layer and micro-batch.
+    """
 
     __slots__ = ("_probes", "_count")
 
     @classmethod
     def of(cls, losses: Sequence[mx.nd.NDArray], probes: Probes, count: int) -> Loss:
-        """The sum of arrays of shape (1,), which belong to the ``count``-th step; nothing waits."""
-        total = cls(_new_alloc_handle((1,), losses[0].context, True, losses[0].dtype))
+        """The sum of arrays of one shape, which belong to the ``count``-th step; nothing waits."""
+        total = cls(_new_alloc_handle(losses[0].shape, losses[0].context, True, losses[0].dtype))
         total._probes, total._count = probes, count
         return mx.nd.add_n(*losses, out=total)
 
@@ -144,3 +163,23 @@ class Loss(mx.nd.NDArray):
         """The loss as a numpy array; waits for the step that it is of."""
         self._probes.check(self._count)
         return super().asnumpy()
+
+    def backward(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse what Gluon's loop does after the forward pass."""
+        raise RuntimeError("a pipeline's loss has gone backward already, in forward_backward, or belongs to a call "
+                           "without gradients; leave loss.backward() out and call Trainer.step")
+
+
+def _keeping_place(name: str) -> Callable:
+    """An operation of NDArray's whose result is a `Loss`, too."""
+    def method(self: Loss, *args: Any, **kwargs: Any) -> Loss:
+        with autograd.pause():
+            result = getattr(mx.nd.NDArray, name)(self, *args, **kwargs)
+            counts = [other._count for other in args if isinstance(other, Loss) and other._probes is self._probes]
+            return Loss.of([result], self._probes, max([self._count, *counts]))
+    return wraps(getattr(mx.nd.NDArray, name))(method)
+
+
+for _name in ("__add__ __radd__ __iadd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __pow__ __neg__ "
+              "__abs__ __getitem__ abs astype as_in_context copy detach exp log mean reshape sqrt square sum").split():
+    setattr(Loss, _name, _keeping_place(_name))

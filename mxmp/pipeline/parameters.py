@@ -37,18 +37,21 @@ def names(stages: Sequence[Stage]) -> Dict[Parameter, str]:
 
 
 def move_to(contexts: Contexts) -> None:
-    """Move parameters to their contexts, and let their gradients add up over a step's micro-batches."""
+    """Move parameters that have a context to their own; Gluon tells which have none, where they are used."""
     for parameter, own in contexts.items():
-        if parameter.list_ctx() != own:
+        if (parameter._data is not None or parameter._deferred_init) and parameter.list_ctx() != own:
             parameter.reset_ctx(own)
-        if parameter.grad_req == "write":
-            parameter.grad_req = "add"
 
 
 def initialize(contexts: Contexts, init: Any, force_reinit: bool) -> None:
     """Give every parameter its first value on its own contexts, in the chain's order whatever the plan."""
     for parameter, own in contexts.items():
         parameter.initialize(None, own, init or mx.init.Uniform(), force_reinit)
+
+
+def draw_seed() -> int:
+    """A number of the calling thread's generator, which ``mx.random.seed`` fixes; waits for it."""
+    return int(mx.nd.random.randint(0, 2 ** 31 - 1).asscalar())
 
 
 def save(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:

@@ -1,34 +1,56 @@
 """One stage: a run of layers on one context, and what of it lasts from step to step."""
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from weakref import WeakKeyDictionary
 
 import mxnet as mx
-from mxnet import autograd
 from mxnet.gluon import Block, Parameter
 
 from .dependency import Dependency
-from .states import is_stateful
+from .gradients import Backward
+from .states import descendants, is_stateful
 
 
 class Stage:
-    """Layers, by name, that live on one context; the last stage has the loss, too, which takes outputs of ``layout``.
+    """Layers, by name, that live on one context; the last stage has the loss, too, and its ``reduction`` over rows.
 
     What works on a micro-batch is called in the stage's own thread: MXNet keeps the fused RNN operator's resources,
     the random generators and the recording flag per thread. ``contexts`` says where this stage works with each of its
-    parameters, the loss's among them.
+    parameters, the loss's among them; `look` finds out which these are now.
     """
 
     def __init__(self, index: int, layers: Dict[str, Block], context: mx.Context,
-                 loss: Optional[Callable] = None, layout: str = "NTC") -> None:
-        self.index, self.layers, self.context, self.loss, self.layout = index, layers, context, loss, layout
-        self.contexts: Dict[Parameter, mx.Context] = {
-            p: context for block in layers.values() for p in block.collect_params().values()}
-        for block in self.loss_blocks:  # a sharded softmax has its parameters on contexts of their own
-            for p in block.collect_params().values():
-                self.contexts.setdefault(p, getattr(p, "context", None) or context)
+                 loss: Optional[Callable] = None, reduction: str = "sum") -> None:
+        self.index, self.layers, self.context, self.loss, self.reduction = index, layers, context, loss, reduction
+        self.contexts: Dict[Parameter, mx.Context] = {}
+        self.look()
         self.dependency = Dependency(context)
-        self._recorded: Dict[Any, List[bool]] = {}
+        self.backward, self.loss_backward = Backward(), Backward()
+        self.rows_found = False  # whether the loss was seen to return more losses for more rows
+
+    def look(self) -> None:
+        """Take the parameters that the blocks have now: users put others in their place."""
+        self.contexts = {p: self.context for layer in self.layers.values() for p in _parameters(layer)}
+        for block in self.loss_blocks:  # a sharded softmax has its parameters on contexts of their own
+            for p in _parameters(block):
+                self.contexts.setdefault(p, getattr(p, "context", None) or self.context)
+
+    def trace(self, carrying: bool, hybridize: bool) -> None:
+        """Let blocks be traced anew that were traced with other parameters, or for calls without states and get them
+        now, or the other way round, as Gluon's recurrent layers are for one of the two.
+
+        Those of which no part is hybridized are, with ``hybridize``.
+        """
+        for block in [*self.layers.values(), *self.loss_blocks]:
+            traced = carrying, list(_parameters(block))
+            if _traced.get(block) != traced:
+                _traced[block] = traced
+                active = [each for each in descendants(block) if getattr(each, "_active", False)]
+                for each in active:
+                    each._clear_cached_op()
+                if hybridize and not active:
+                    block.hybridize()
 
     @property
     def stateful(self) -> List[Block]:
@@ -40,32 +62,23 @@ class Stage:
         """The loss, if it is a block that may have parameters."""
         return [self.loss] if isinstance(self.loss, Block) else []
 
-    def clear_gradients(self) -> None:
-        """Set the gradients, to which backward units add, to 0."""
-        for parameter, context in self.contexts.items():
-            if parameter._grad is not None:  # it is None where none is wanted, or before the first input came
-                parameter.grad(context)[:] = 0
+    def variables(self) -> List[mx.nd.NDArray]:
+        """Its copies of those parameters that have gradients."""
+        return [p.data(context).as_nd_ndarray() for p, context in self.contexts.items() if p._grad is not None]
 
-    def own_gradient(self) -> List[mx.nd.NDArray]:
-        """One gradient of the layers on the stage's context, if there is any."""
-        return [p.grad(self.context) for p, context in self.contexts.items()
-                if p.grad_req != "null" and context == self.context][:1]
-
-    def are_recorded(self, inputs: Sequence[mx.nd.NDArray], outputs: Sequence[mx.nd.NDArray]) -> List[bool]:
-        """Which outputs depend on anything that has a gradient; found out once for each choice of what has."""
-        key = (len(outputs), *(array.grad is None for array in inputs), *(p.grad_req for p in self.contexts))
-        if key not in self._recorded:
-            self._recorded[key] = [_is_recorded(array) for array in outputs]
-        return self._recorded[key]
+    @property
+    def choice(self) -> Tuple[str, ...]:
+        """What tells one set of `variables` from another."""
+        return tuple(p.grad_req for p in self.contexts)
 
     def __str__(self) -> str:
         return f"stage {self.index} on {self.context}"
 
 
-def _is_recorded(array: mx.nd.NDArray) -> bool:
-    """Whether an array is part of a recorded graph; MXNet tells only by refusing to show the graph."""
-    try:
-        autograd.get_symbol(array)
-    except mx.MXNetError:
-        return False
-    return True
+def _parameters(block: Block) -> Iterator[Parameter]:
+    """As ``collect_params``, which is too slow to be called in every step."""
+    for each in descendants(block):
+        yield from each.params.values()
+
+
+_traced: WeakKeyDictionary = WeakKeyDictionary()  # what a block was traced with, in whatever pipeline

@@ -10,11 +10,12 @@ from mxnet import autograd
 from ..nn.chain import as_tuple
 from ..nn.operators import is_float
 from ..schedule import Unit
-from .cut import Arrays
+from .cut import Feed
 from .errors import StageProbes, located
 from .loss_head import LossHead
+from .packed import Arrays, Packed, pack_outputs
 from .stage import Stage
-from .states import States, is_stateful
+from .states import States, as_layers_take, is_stateful
 from .timeline import Timeline
 from .transfer import copied, fresh
 
@@ -35,61 +36,61 @@ class StageStep:
     its latest chunk; they are empty if nothing is carried.
     """
 
-    def __init__(self, stage: Stage, num_units: int, steps: Sequence[int] = (0,), states: Sequence[States] = (),
+    def __init__(self, stage: Stage, num_units: int, feed: Feed, states: Sequence[States] = (),
                  timeline: Optional[Timeline] = None) -> None:
-        self._stage, self._timeline = stage, timeline
-        self.states: Dict[int, States] = {m: [[fresh(array, stage.context) for array in layer] for layer in layers]
+        self._stage, self._feed, self._timeline, self.context = stage, feed, timeline, stage.context
+        self.states: Dict[int, States] = {m: [[fresh(array, self.context) for array in layer] for layer in layers]
                                           for m, layers in enumerate(states)}
-        self.probes = StageProbes(str(stage), stage.context, stage.dependency,
+        self.probes = StageProbes(str(stage), self.context, stage.dependency,
                                   num_units * (len(stage.layers) + 1))  # each layer and the loss
-        self._head = LossHead(stage.loss, stage.context, stage.layout, steps) if stage.loss else None
+        self._head = LossHead(stage, feed) if stage.loss else None
         self._live: Dict[Tuple[int, int], Live] = {}  # by micro-batch and chunk
         self._state_grads: Dict[int, Arrays] = {}  # by micro-batch, of the chunk that went backward last
         self._output_grads: Dict[int, List[List[mx.nd.NDArray]]] = {}  # by micro-batch, of chunks yet to go backward
 
-    def forward(self, unit: Unit, inputs: Sequence[Any], labels: Optional[Sequence[Any]] = (),
-                training: bool = True, wanted: Optional[Sequence[bool]] = None) -> Arrays:
+    def forward(self, unit: Unit, given: Packed) -> Packed:
         """Run the layers on one chunk of a micro-batch; in training its activations are kept for `backward`.
 
         Returns what the next stage takes or, of the last stage with a loss, the micro-batch's summed loss after its
-        last chunk, unless ``labels`` is None. Gradients are kept for the ``wanted`` inputs; None stands for all of a
-        floating-point type.
+        last chunk, unless the step has no labels. Gradients are kept for the arrays of a floating-point type or, in the
+        first stage, for those that want one.
         """
-        arrays = tuple(copied(array, self._stage.context) for array in inputs)
+        arrays = tuple(copied(array, self.context) for array in given.arrays)
         self._enter(unit, arrays)
-        before = self.states.get(unit.microbatch, [])
+        training, before = self._feed.wanted is not None, self.states.get(unit.microbatch, [])
         carried = _flat(before) if unit.chunk and training else ()
         if training:
-            for array in [*compress(arrays, map(is_float, arrays) if wanted is None else wanted), *carried]:
+            wanted = map(is_float, arrays) if self._stage.index else self._feed.wanted or ()
+            for array in [*compress(arrays, wanted), *carried]:
                 array.attach_grad()
             with autograd.record():
-                outputs, states = self._run(unit, arrays, before)
-            self._live[unit.microbatch, unit.chunk] = Live(arrays, carried, outputs, _flat(states))
+                outputs, states = self._run(unit, given._replace(arrays=arrays), before)
+            self._live[unit.microbatch, unit.chunk] = Live(arrays, carried, outputs.arrays, _flat(states))
         else:
-            outputs, states = self._run(unit, arrays, before)
+            outputs, states = self._run(unit, given._replace(arrays=arrays), before)
         if before:
             self.states[unit.microbatch] = [[s.detach() for s in layer] for layer in states]
-        results = outputs = tuple(array.detach() for array in outputs)
-        if self._head and labels is not None:
-            with located(f"{self.probes.describe(unit)}, the loss"):
-                results = self._head.forward(unit.microbatch, outputs, labels, training)
-            self.probes.add(unit, "the loss", results)
-        self._leave(unit, results or outputs)
+        results = outputs = outputs._replace(arrays=tuple(array.detach() for array in outputs.arrays))
+        if self._head and self._feed.labels is not None:
+            with located(f"{self.probes.describe(unit)}, the loss of {self._head.describe(unit.microbatch, outputs)}"):
+                results = self._head.forward(unit.microbatch, outputs)
+            self.probes.add(unit, "the loss", results.arrays)
+        self._leave(unit, results.arrays or outputs.arrays)
         return results
 
-    def _run(self, unit: Unit, arrays: Arrays, states: States) -> Tuple[Arrays, States]:
+    def _run(self, unit: Unit, given: Packed, states: States) -> Tuple[Packed, States]:
         """The layers' outputs and, where states are given, the stateful layers' new ones."""
         news: States = []
         for name, layer in self._stage.layers.items():
             with located(f"{self.probes.describe(unit)}, layer {name!r}"):
                 if states and is_stateful(layer):
-                    out, new = layer(*arrays, states[len(news)])
-                    news.append(list(new))
+                    out, new = layer(*given.unpack(), as_layers_take(states[len(news)]))
+                    news.append([state.as_nd_ndarray() for state in new])
                 else:
-                    out = layer(*arrays)
-            arrays = as_tuple(out)
-            self.probes.add(unit, f"layer {name!r}", arrays)
-        return arrays, news
+                    out = layer(*given.unpack())
+                given = pack_outputs(as_tuple(out), f"{type(layer).__name__} returned")
+            self.probes.add(unit, f"layer {name!r}", given.arrays)
+        return given, news
 
     def backward(self, unit: Unit, output_grads: Sequence[Any] = ()) -> Arrays:
         """Add one chunk's gradients to the parameters', and return those of its inputs.
@@ -102,16 +103,14 @@ class StageStep:
         layers = "layers " + ", ".join(map(repr, self._stage.layers))
         with located(f"{self.probes.describe(unit)}, {layers}"):
             grads = [*self._enter_backward(unit, output_grads), *later]
-            recorded = self._stage.are_recorded([*inputs, *carried], heads)
-            if any(recorded):
-                # The graph stays until it is dropped: clearing it would tear frozen parameters, and arrays that a
-                # block holds itself, out of the other micro-batches' graphs.
-                autograd.backward(list(compress(heads, recorded)), list(compress(grads, recorded)), retain_graph=True)
+            asked = [array for array in (*inputs, *carried) if array.grad is not None]
+            choice = (len(heads), *(array.grad is None for array in (*inputs, *carried)), *self._stage.choice)
+            self._stage.backward(heads, grads, lambda: [*self._stage.variables(), *asked], choice)
         if carried:
             self._state_grads[unit.microbatch] = tuple(state.grad for state in carried)
         input_grads = tuple(array.grad for array in inputs if array.grad is not None)
         # without an input's, the first layer's gradient is the last that a backward pass computes
-        last = input_grads or self._stage.own_gradient() or grads
+        last = input_grads or self._own_gradient() or grads
         self.probes.add(unit, f"one of the {layers}", last)
         self._leave(unit, last)
         return input_grads
@@ -119,17 +118,23 @@ class StageStep:
     def _enter_backward(self, unit: Unit, output_grads: Sequence[Any]) -> Sequence[mx.nd.NDArray]:
         """Gradients of the outputs, which wait for the unit before."""
         if self._head is None:
-            grads = [copied(grad, self._stage.context) for grad in output_grads]
+            grads = [copied(grad, self.context) for grad in output_grads]
             self._enter(unit, grads)
             return grads
         if unit.microbatch in self._output_grads:
             grads = self._output_grads[unit.microbatch].pop()
             self._enter(unit, grads)
             return grads
-        one = mx.nd.ones((1,), self._stage.context, self._head.dtype)
+        one = mx.nd.ones((1,), self.context, self._head.dtype)
         self._enter(unit, [one])
         self._output_grads[unit.microbatch] = self._head.backward(unit.microbatch, one)
         return self._output_grads[unit.microbatch].pop()
+
+    def _own_gradient(self) -> List[mx.nd.NDArray]:
+        """One gradient of the layers on the stage's context, if there is any."""
+        here = self.context
+        return [p.grad(here).as_nd_ndarray() for p, context in self._stage.contexts.items()
+                if p._grad is not None and context == here][:1]
 
     def _enter(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
         self._stage.dependency.enter(arrays)
@@ -144,3 +149,4 @@ class StageStep:
 
 def _flat(states: States) -> Arrays:
     return tuple(state for layer in states for state in layer)
+

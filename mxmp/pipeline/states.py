@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
+from mxnet.util import is_np_array, np_array
 
 from .cut import concat, split
 
@@ -21,7 +22,7 @@ def check_chunkable(layers: Dict[str, Block]) -> None:
     """Refuse, by name, layers whose outputs at one step depend on later steps, or on a state that they do not hand
     on."""
     for name, layer in layers.items():
-        for block in _descendants(layer):
+        for block in descendants(layer):
             # a block says so itself (the attention and the bidirectional layer do), or is one of Gluon's
             if not getattr(block, "chunkable", True) or getattr(block, "_dir", 1) == 2:
                 raise ValueError(f"layer {name!r} ({type(block).__name__}) needs the whole sequence at once and "
@@ -32,10 +33,11 @@ def check_chunkable(layers: Dict[str, Block]) -> None:
                                  "and return states, or use num_chunks=1")
 
 
-def _descendants(block: Block) -> Iterator[Block]:
+def descendants(block: Block) -> Iterator[Block]:
+    """The block, and all that are in it."""
     yield block
     for child in block._children.values():
-        yield from _descendants(child)
+        yield from descendants(child)
 
 
 def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[int]) -> List[List[States]]:
@@ -46,11 +48,11 @@ def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[i
         raise ValueError(f"the chain has {len(layers)} layers with states, but states of {len(states)} were given; "
                          "begin with those of Pipeline.begin_state")
     for i, (layer, arrays) in enumerate(zip(layers, states)):
-        expected, shapes = _shapes(layer, sum(rows)), [array.shape for array in arrays]
+        expected, shapes = _shapes(layer, sum(rows)), [getattr(array, "shape", None) for array in arrays]
         if shapes != expected:
             raise ValueError(f"the states of recurrent layer {i} ({type(layer).__name__}) should have the shapes "
                              f"{expected} for a batch of {sum(rows)}, got {shapes}")
-    pieces = [[split(array.detach(), axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
+    pieces = [[split(array.as_nd_ndarray().detach(), axis, rows) for array, axis in zip(arrays, _batch_axes(layer))]
               for layer, arrays in zip(layers, states)]
     ends = list(accumulate(map(len, stages)))
     return [[[[piece[m] for piece in layer] for layer in pieces[end - len(stage):end]] for m in range(len(rows))]
@@ -59,8 +61,14 @@ def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[i
 
 def join_states(pieces: Sequence[Dict[int, States]], stages: Sequence[Sequence[Any]], microbatches: int) -> States:
     """The whole batch's states from those of each stage's micro-batches."""
-    return [[concat([piece[m][i][j] for m in range(microbatches)], axis) for j, axis in enumerate(_batch_axes(layer))]
+    return [as_layers_take([concat([piece[m][i][j] for m in range(microbatches)], axis)
+                            for j, axis in enumerate(_batch_axes(layer))])
             for piece, stage in zip(pieces, stages) for i, layer in enumerate(stage)]
+
+
+def as_layers_take(states: Sequence[mx.nd.NDArray]) -> List[mx.nd.NDArray]:
+    """States as layers take them now: MXNet's NumPy arrays where it was switched to these."""
+    return [state.as_np_ndarray() for state in states] if is_np_array() else list(states)
 
 
 def _batch_axes(layer: Any) -> List[int]:
@@ -71,4 +79,5 @@ def _batch_axes(layer: Any) -> List[int]:
 
 def _shapes(layer: Any, batch_size: int) -> List[Tuple[int, ...]]:
     """Shapes of a layer's states."""
-    return [tuple(shape) for shape in layer.begin_state(batch_size, func=lambda shape, **_: shape)]
+    with np_array(False):  # for which layers would make NumPy arrays of what the function gives
+        return [tuple(shape) for shape in layer.begin_state(batch_size, func=lambda shape, **_: shape)]

@@ -1,7 +1,7 @@
 """One step: what the stages hand to each other while they run a schedule."""
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future, InvalidStateError, wait
+from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -10,11 +10,12 @@ import mxnet as mx
 import numpy as np
 
 from ..schedule import SCHEDULES, Schedule, Unit, forward_only, in_order
-from .cut import Arrays, Feed, Pieces
+from .cut import Feed
 from .errors import Probe
 from .stage import Stage
 from .stage_step import StageStep
 from .states import States
+from .threads import Settings
 from .timeline import Timeline
 
 
@@ -28,32 +29,34 @@ class Step:
     They exchange handles of arrays that may still be being computed; MXNet's engine starts a stage's operators when
     their inputs are there. Without the name of a schedule it goes forward only. ``states`` has, of each stage, its
     layers' states of every micro-batch, and is None if none are carried; ``seed`` fixes the random numbers that every
-    stage's forward units draw, in their order.
+    stage's forward units draw, in their order. All is under the settings of the thread that makes it.
     """
 
     def __init__(self, schedule: Optional[str], num_stages: int, feed: Feed, states: Optional[List[List[States]]],
                  seed: Optional[Tuple[int, int]], timeline: Optional[Timeline]) -> None:
         self.schedule, self._order = _planned(schedule, num_stages, len(feed.rows), len(feed.steps))
         self._feed, self._states, self._seed, self._timeline = feed, states, seed, timeline
+        self._settings = Settings.current()
         self._inputs = dict(feed.inputs)
         self._last = num_stages - 1
         self._sent: Dict[Unit, Any] = {unit: Future() for units in self.schedule for unit in units}
         self._stages: Dict[int, StageStep] = {}
 
-    def run_all(self, stages: Sequence[Stage], threads: Sequence[Executor]) -> None:
-        """Let each stage's own thread issue its units; returns when all are issued.
+    def run_all(self, stages: Sequence[Stage], others: Sequence[Executor]) -> None:
+        """Let the calling thread issue the first stage's units, and each of the other stages' threads that stage's;
+        returns when all are issued.
 
         An error that stopped a stage goes on from here, the cause before those that stopped because of it.
         """
+        futures = [thread.submit(self.run, stage) for thread, stage in zip(others, stages[1:])]
+        errors: List[BaseException] = []
         try:
-            futures = [thread.submit(self.run, stage) for thread, stage in zip(threads, stages)]
-            wait(futures)
-        except BaseException:  # Ctrl-C: a stage that was started must not wait for one that was not
-            self.stop()
-            raise
-        errors = [error for error in (future.exception() for future in futures) if error]
-        for error in sorted(errors, key=lambda e: isinstance(e, Stopped)):
-            raise error
+            self.run(stages[0])
+        except BaseException as error:
+            errors.append(error)
+        errors += filter(None, (future.exception() for future in futures))
+        for cause in sorted(errors, key=lambda e: isinstance(e, Stopped)):
+            raise cause
 
     def run(self, stage: Stage) -> None:
         """Issue all of a stage's units, from the calling thread."""
@@ -66,40 +69,35 @@ class Step:
             raise
 
     def begin(self, stage: Stage) -> None:
-        """Prepare a stage for its first unit; in its own thread, for an interrupted step may still be ending there."""
-        self._stages[stage.index] = StageStep(
-            stage, len(self.schedule[stage.index]), self._feed.steps,
-            self._states[stage.index] if self._states else (), self._timeline)
-        if self._feed.wanted is not None:
-            stage.clear_gradients()
-        if self._seed is not None:
-            # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on
-            mx.random.seed(stage_seed(*self._seed, stage.index), stage.context)
+        """Prepare a stage for its first unit, in the thread that issues it."""
+        with self._settings.used(stage.context):
+            self._stages[stage.index] = StageStep(stage, len(self.schedule[stage.index]), self._feed,
+                                                  self._states[stage.index] if self._states else (), self._timeline)
+            if self._seed is not None:
+                # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on
+                mx.random.seed(stage_seed(*self._seed, stage.index), stage.context)
 
     def issue(self, unit: Unit) -> None:
         """Issue one unit; waits until what it takes has been issued, not until it is there."""
         stage = self._stages[unit.stage]
-        if unit.kind == "F":
-            inputs = self._take(Unit("F", unit.stage - 1, unit.microbatch, unit.chunk)) if unit.stage else \
-                self._inputs.pop((unit.microbatch, unit.chunk))
-            labels = None if self._feed.labels is None else self._feed.labels.get((unit.microbatch, 0), ())
-            out = stage.forward(unit, inputs, labels, self._feed.wanted is not None,
-                                None if unit.stage else self._feed.wanted)
-        else:
-            grads = self._take(Unit("B", unit.stage + 1, unit.microbatch, unit.chunk)) \
-                if unit.stage < self._last else ()
-            out = stage.backward(unit, grads)
+        with self._settings.used(stage.context):
+            if unit.kind == "F":
+                out: Any = stage.forward(unit, self._take(Unit("F", unit.stage - 1, unit.microbatch, unit.chunk))
+                                         if unit.stage else self._inputs.pop((unit.microbatch, unit.chunk)))
+            else:
+                out = stage.backward(unit, self._take(Unit("B", unit.stage + 1, unit.microbatch, unit.chunk))
+                                     if unit.stage < self._last else ())
         try:
             self._sent[unit].set_result(out)
         except InvalidStateError:  # by `stop`
             raise Stopped(f"another stage failed before {unit} of stage {unit.stage}") from None
 
-    def _take(self, unit: Unit) -> Arrays:
-        arrays = self._sent[unit].result()
-        if arrays is None:
+    def _take(self, unit: Unit) -> Any:
+        sent = self._sent[unit].result()
+        if sent is None:
             raise Stopped(f"another stage failed before {unit} of stage {unit.stage}")
         del self._sent[unit]  # the receiver alone decides how long it lives
-        return arrays
+        return sent
 
     def stop(self) -> None:
         """Wake every stage that waits for another one; each raises `Stopped`."""
@@ -107,7 +105,7 @@ class Step:
             with suppress(InvalidStateError):  # what was sent before is of no use to anybody, and of no harm
                 future.set_result(None)
 
-    def results(self, kind: str) -> Pieces:
+    def results(self, kind: str) -> Dict[Tuple[int, int], Any]:
         """By micro-batch and chunk: the last stage's outputs ("F") or the first stage's input gradients ("B")."""
         stage = self._last if kind == "F" else 0
         return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self.schedule[stage]

@@ -95,7 +95,7 @@ def plain_microbatches(job: Any) -> Work:
 
 
 class OneThread(Pipeline):
-    """A pipeline without its threads: the calling one issues all stages' units, in an order that the schedule allows.
+    """A pipeline without a thread for each stage: one issues all their units, in an order that the schedule allows.
 
     It shows what the threads are for: on CPU contexts the fused RNN operator locks a resource of the issuing thread.
     """

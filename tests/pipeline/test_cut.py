@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mxnet import autograd
 
 from mxmp.pipeline.cut import LAYOUTS, Feed, cut, join, join_chunks, size_along, split
+from mxmp.pipeline.packed import pack
 from mxmp.sizes import even_sizes
 
 few = settings(max_examples=25, deadline=None)
@@ -164,9 +165,9 @@ def test_rows_and_steps_are_cut_into_nearly_equal_parts():
     data = numbers(7, 5, 2)
     feed = feed_of(data, microbatches=3, chunks=2)
     assert feed.rows == [2, 2, 3] and feed.steps == [2, 3]
-    assert {key: arrays[0].shape for key, arrays in feed.inputs.items()} == {
+    assert {key: packed.arrays[0].shape for key, packed in feed.inputs.items()} == {
         (m, t): (rows, steps, 2) for m, rows in enumerate([2, 2, 3]) for t, steps in enumerate([2, 3])}
-    np.testing.assert_array_equal(feed.inputs[1, 1][0].asnumpy(), data.asnumpy()[2:4, 2:])
+    np.testing.assert_array_equal(feed.inputs[1, 1].arrays[0].asnumpy(), data.asnumpy()[2:4, 2:])
 
 
 def test_a_small_batch_and_a_short_sequence_are_cut_into_fewer_parts():
@@ -177,31 +178,31 @@ def test_a_small_batch_and_a_short_sequence_are_cut_into_fewer_parts():
 def test_one_chunk_keeps_the_time_axis_whatever_its_length():
     feed = feed_of((numbers(4, 3), numbers(4, 9), numbers(4)))
     assert feed.steps == [0]
-    assert [array.shape for array in feed.inputs[1, 0]] == [(2, 3), (2, 9), (2,)]
+    assert [array.shape for array in feed.inputs[1, 0].arrays] == [(2, 3), (2, 9), (2,)]
 
 
 def test_time_first_batches_are_cut_along_their_second_axis():
     feed = feed_of(numbers(6, 4), numbers(4), layout="TNC", chunks=3)
     assert (feed.rows, feed.steps) == ([2, 2], [2, 2, 2])
-    np.testing.assert_array_equal(feed.inputs[1, 0][0].asnumpy(), numbers(6, 4).asnumpy()[:2, 2:])
-    assert feed.labels[1, 0][0].asnumpy().tolist() == [2, 3]
+    np.testing.assert_array_equal(feed.inputs[1, 0].arrays[0].asnumpy(), numbers(6, 4).asnumpy()[:2, 2:])
+    assert feed.labels[1].arrays[0].asnumpy().tolist() == [2, 3]
 
 
 def test_labels_are_not_cut_in_time():
     feed = feed_of(numbers(4, 6), [numbers(4, 7), numbers(4)], chunks=2)
-    assert feed.labels.keys() == {(0, 0), (1, 0)}
-    assert [array.shape for array in feed.labels[0, 0]] == [(2, 7), (2,)]
+    assert len(feed.labels) == 2
+    assert [array.shape for array in feed.labels[0].arrays] == [(2, 7), (2,)]
 
 
 def test_no_labels_are_not_the_same_as_none_for_the_loss_to_take():
     assert feed_of(numbers(4, 6), label=None).labels is None
-    assert feed_of(numbers(4, 6), label=()).labels == {}
+    assert feed_of(numbers(4, 6), label=()).labels == [((), ())] * 2
 
 
 @pytest.mark.parametrize("pack", [tuple, list])
 def test_several_inputs_come_as_a_tuple_or_a_list(pack):
     feed = feed_of(pack([numbers(4, 2), numbers(4, 3)]))
-    assert [array.shape for array in feed.inputs[0, 0]] == [(2, 2), (2, 3)]
+    assert [array.shape for array in feed.inputs[0, 0].arrays] == [(2, 2), (2, 3)]
 
 
 def test_gradients_are_wanted_of_inputs_that_have_one_attached():
@@ -220,8 +221,8 @@ def test_gradients_reach_the_arrays_that_the_inputs_were_cut_from(microbatches, 
     feed = feed_of((first, plain, second), microbatches=microbatches, chunks=chunks)
     assert len(feed.inputs) == microbatches * chunks
     # each piece's gradient is made of its own values, and comes from another context
-    feed.hand_back({key: tuple((3 * array + 1).as_in_context(mx.cpu(1)) for array in (pieces[0], pieces[2]))
-                    for key, pieces in feed.inputs.items()})
+    feed.hand_back({key: tuple((3 * array + 1).as_in_context(mx.cpu(1)) for array in packed.arrays[::2])
+                    for key, packed in feed.inputs.items()})
     for array in (first, second):
         np.testing.assert_array_equal(array.grad.asnumpy(), 3 * array.asnumpy() + 1)
     assert plain.grad is None
@@ -233,7 +234,7 @@ def test_gradients_are_written_or_added_as_the_array_asks(grad_req, expected):
     data.attach_grad(grad_req)
     for _ in range(2):
         feed = feed_of(data)
-        feed.hand_back({key: (mx.nd.ones(pieces[0].shape) * 2,) for key, pieces in feed.inputs.items()})
+        feed.hand_back({key: (mx.nd.ones(packed.arrays[0].shape) * 2,) for key, packed in feed.inputs.items()})
     assert set(data.grad.asnumpy().ravel()) == {expected}
 
 
@@ -243,7 +244,7 @@ def test_without_wanted_gradients_nothing_is_handed_back(training):
     if not training:
         data.attach_grad()
     feed = feed_of(data, training=training)
-    feed.hand_back({key: (mx.nd.ones(pieces[0].shape),) for key, pieces in feed.inputs.items()})
+    feed.hand_back({key: (mx.nd.ones(packed.arrays[0].shape),) for key, packed in feed.inputs.items()})
     assert data.grad is None or not data.grad.asnumpy().any()
 
 
@@ -262,7 +263,7 @@ def test_a_forward_pass_alone_is_not_recorded():
     with autograd.record():  # as in a caller's own block
         feed = feed_of(data, training=False)
     with pytest.raises(mx.MXNetError):
-        autograd.get_symbol(feed.inputs[0, 0][0])
+        autograd.get_symbol(feed.inputs[0, 0].arrays[0])
 
 
 def test_different_batches_are_refused_with_the_shapes():
@@ -281,23 +282,44 @@ def test_different_lengths_are_refused_only_if_there_are_chunks():
 def test_chunks_need_inputs_with_a_time_axis():
     with pytest.raises(ValueError, match=r"time axis, but one has the shape \(4,\)"):
         feed_of((numbers(4, 2), numbers(4)), chunks=2)
-    assert feed_of(numbers(4, 2), numbers(4), chunks=2).labels[0, 0][0].shape == (2,)  # labels need none
+    assert feed_of(numbers(4, 2), numbers(4), chunks=2).labels[0].arrays[0].shape == (2,)  # labels need none
 
 
 def test_no_input_at_all_is_refused():
-    with pytest.raises(ValueError, match="batch"):
+    with pytest.raises(ValueError, match="data hold nothing, no array"):
         feed_of(())
 
 
 @pytest.mark.parametrize("shape, chunks", [((0, 3, 2), 1), ((2, 0, 2), 2)])
 def test_an_empty_batch_is_an_error(shape, chunks):
-    class Empty:
-        """MXNet refuses arrays of size 0; other array types may not."""
+    with mx.util.np_shape(True):  # MXNet refuses arrays of size 0 otherwise
+        empty = mx.nd.zeros(shape)
+        with pytest.raises(ValueError, match="the batch is empty"):
+            Feed.of(empty, (), "NTC", 2, chunks, True)
 
-        grad = None
-        ndim = len(shape)
 
-    empty = Empty()
-    empty.shape = shape
-    with pytest.raises(ValueError, match="the batch is empty"):
-        Feed.of(empty, (), "NTC", 2, chunks, True)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_bool_arrays_are_cut_and_joined(layout):
+    bits = np.random.RandomState(0).rand(4, 4, 2) > 0.5
+    pieces = cut([mx.nd.array(bits, dtype="bool")], layout, [3, 1], [2, 2])
+    np.testing.assert_array_equal(pieces[0, 1][0].asnumpy(), bits[:3, 2:] if layout == "NTC" else bits[2:, :3])
+    (joined,) = join(pieces, [3, 1], [2, 2], layout)
+    assert joined.dtype == np.bool_
+    np.testing.assert_array_equal(joined.asnumpy(), bits)
+
+
+def test_what_is_no_array_is_given_to_every_part():
+    feed = feed_of((numbers(4, 3), None, 2.5), (numbers(4), None))
+    for m in range(2):
+        data, *rest = feed.inputs[m, 0].unpack()
+        assert data.shape == (2, 3) and rest == [None, 2.5]
+        assert feed.labels[m].unpack()[1] is None
+
+
+def test_outputs_that_are_one_thing_for_one_part_and_another_for_the_next_are_refused():
+    feed = feed_of(numbers(5, 3))
+    outputs = {(m, 0): pack((numbers(rows, 3), rows), "") for m, rows in enumerate(feed.rows)}
+    with pytest.raises(ValueError, match=r"\(array, 2\), then \(array, 3\); what depends on the batch must be"):
+        feed.join(outputs)
+    same, number = feed.join({key: pack((packed.arrays[0], 7), "") for key, packed in outputs.items()})
+    assert same.shape == (5, 3) and number == 7

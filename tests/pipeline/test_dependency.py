@@ -9,8 +9,10 @@ from helpers.stacks import CONTEXTS
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan
+from mxmp.pipeline.cut import Feed
 from mxmp.pipeline.dependency import Dependency
 from mxmp.pipeline.errors import StageProbes
+from mxmp.pipeline.packed import pack
 from mxmp.pipeline.stage import Stage
 from mxmp.pipeline.stage_step import StageStep
 from mxmp.schedule import SCHEDULES, Unit
@@ -90,12 +92,13 @@ def run_a_stage(training, kind=Noted):
     for layer in layers.values():
         layer.initialize()
         layer.hybridize()
-    stage = StageStep(Stage(0, layers, CONTEXTS[0]), 8)
     other = mx.nd.ones((2, 1))
+    feed = Feed({}, None, "NTC", [2] * 4, [0], [True] * (1 if kind is Noted else 2) if training else None)
+    stage = StageStep(Stage(0, layers, CONTEXTS[0]), 8, feed)
     with late(*(mx.nd.full((2, 1), m) for m in range(4))) as inputs:
         for m in range(4):
             arrays = {Noted: [inputs[m]], First: [inputs[m], other], Last: [other, inputs[m]]}[kind]
-            stage.forward(Unit("F", 0, m), arrays, training=training)
+            stage.forward(Unit("F", 0, m), pack(arrays, ""))
         for m in range(4) if training else ():
             stage.backward(Unit("B", 0, m), [other] * len(arrays))
 

@@ -102,8 +102,13 @@ def test_a_bad_shape_is_named():
 
 
 @pytest.mark.parametrize("schedule", ["1f1b", "fill_drain"])
-@pytest.mark.parametrize("read", [lambda pipe, loss: loss.asscalar(), lambda pipe, loss: loss.wait_to_read(),
-                                  lambda pipe, loss: pipe.wait()], ids=["asscalar", "wait_to_read", "wait"])
+@pytest.mark.parametrize("read", [
+    lambda pipe, loss: loss.asscalar(), lambda pipe, loss: loss.wait_to_read(), lambda pipe, loss: pipe.wait(),
+    lambda pipe, loss: sum([loss, loss]).asscalar(), lambda pipe, loss: (mx.nd.ones((1,)) + loss / 8).asnumpy(),
+    lambda pipe, loss: loss[0:1].asnumpy(), lambda pipe, loss: loss[0].asscalar(),
+    lambda pipe, loss: (2 * loss - 1).mean().exp().wait_to_read(), lambda pipe, loss: loss.astype("float64").asscalar(),
+    lambda pipe, loss: loss.as_in_context(CONTEXTS[3]).asscalar()],
+    ids=["asscalar", "wait_to_read", "wait", "sum", "added", "slice", "index", "exp", "astype", "context"])
 def test_an_error_in_the_engine_is_named_where_the_loss_is_waited_for(schedule, read):
     with with_layer(FragileLayer(), 1, (1, 4), schedule=schedule) as pipe:
         expected = pipe.forward_backward(*batch()).asnumpy()
@@ -111,6 +116,38 @@ def test_an_error_in_the_engine_is_named_where_the_loss_is_waited_for(schedule, 
         loss = pipe.forward_backward(*batch())  # returns: nothing has waited
         with pytest.raises(mx.MXNetError, match="stage 1 on cpu.1., forward pass of micro-batch 2, layer '1'"):
             read(pipe, loss)
+        np.testing.assert_array_equal(pipe.forward_backward(*batch()).asnumpy(), expected)
+
+
+def test_a_sum_over_steps_names_the_place_in_the_step_that_failed():
+    with with_layer(FragileLayer(), 1, (1, 4)) as pipe:
+        total = pipe.forward_backward(*batch()) / 8
+        expected = total.asscalar()
+        Fragile.countdown["forward"] = 6
+        for _ in range(2):
+            total = total + pipe.forward_backward(*batch()) / 8
+        with pytest.raises(mx.MXNetError, match="stage 1 on cpu.1., forward pass of micro-batch 1, layer '1'"):
+            total.asnumpy()
+        total = pipe.forward_backward(*batch()) / 8
+        total += pipe.forward_backward(*batch()) / 8
+        np.testing.assert_allclose(total.asscalar(), 2 * expected, 1e-6)
+
+
+@pytest.mark.parametrize("read", [lambda pipe, out: mx.nd.waitall(), lambda pipe, out: out.wait_to_read(),
+                                  lambda pipe, out: mx.nd.stack(out, out).asnumpy()], ids=["waitall", "out", "stack"])
+@pytest.mark.parametrize("ask", [lambda pipe, out: pipe.wait(), lambda pipe, out: (out[0] + 1).asnumpy()],
+                         ids=["wait", "loss"])
+def test_where_something_else_waited_for_a_failed_step_the_place_is_told_afterwards(read, ask):
+    with with_layer(FragileLayer(), 1, (1, 4)) as pipe:
+        expected = pipe.forward_backward(*batch()).asnumpy()
+        Fragile.countdown["forward"] = 3
+        loss = pipe.forward_backward(*batch())
+        with pytest.raises(mx.MXNetError):
+            read(pipe, mx.nd.identity(loss))
+        with pytest.raises(RuntimeError, match="failed; its error was raised where something else waited for its "
+                                               r"results \(stage 1 on cpu.1., forward pass of micro-batch 2, layer"):
+            ask(pipe, loss)
+        pipe.wait()
         np.testing.assert_array_equal(pipe.forward_backward(*batch()).asnumpy(), expected)
 
 

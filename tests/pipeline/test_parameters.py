@@ -123,14 +123,6 @@ def test_values_move_with_their_parameters():
             np.testing.assert_array_equal(copy.asnumpy(), before[p])
 
 
-def test_gradients_add_up_but_those_that_are_not_wanted_stay_so():
-    chain = chain_of(dense(), dense())
-    chain[0].weight.grad_req = "null"
-    chain.initialize()
-    parameters.move_to(parameters.contexts_of(stages_of(chain, (1, 1))))
-    assert [p.grad_req for p in chain.collect_params().values()] == ["null", "add", "add", "add"]
-
-
 @pytest.mark.parametrize("counts", [(3,), (1, 2), (1, 1, 1)])
 def test_a_file_loads_into_the_plain_chain_and_under_any_plan(tmp_path, counts):
     chain, path = shared_chain(), str(tmp_path / "chain.params")

@@ -6,6 +6,7 @@ from helpers.stacks import CONTEXTS
 from mxnet import autograd, gluon
 
 from mxmp.nn import LSTMLayer
+from mxmp.pipeline.cut import Feed
 from mxmp.pipeline.stage import Stage
 from mxmp.pipeline.stage_step import StageStep
 from mxmp.schedule import Unit
@@ -21,7 +22,12 @@ def stage():
     layer.initialize(mx.init.Uniform(0.5), ctx=HERE)
     layer.collect_params().setattr("grad_req", "add")  # as a pipeline does
     layer.hybridize()
-    return Stage(1, {"lstm": layer}, HERE, gluon.loss.L2Loss(batch_axis=1), "TNC")
+    return Stage(1, {"lstm": layer}, HERE, gluon.loss.L2Loss(batch_axis=1))
+
+
+def clear(stage):
+    for parameter in stage.contexts:
+        parameter.zero_grad()
 
 
 def numbers(*shape, seed=0):
@@ -30,11 +36,12 @@ def numbers(*shape, seed=0):
 
 def run(stage, data, label, backward=True):
     """One micro-batch in two chunks; returns loss, input gradients and the stage's work in the step."""
-    stage.clear_gradients()
+    clear(stage)
     states = [[layer.begin_state(2, ctx=HERE) for layer in stage.stateful]]
-    step = StageStep(stage, 4, STEPS, states)
-    chunks = [data[:2], data[2:]]
-    results = [step.forward(Unit("F", 1, 0, t), [chunk], [label]) for t, chunk in enumerate(chunks)]
+    feed = Feed.of(data, label, "TNC", 1, 2, True)
+    assert feed.steps == STEPS
+    step = StageStep(stage, 4, feed, states)
+    results = [step.forward(Unit("F", 1, 0, t), feed.inputs[0, t]).arrays for t in range(2)]
     grads = [step.backward(Unit("B", 1, 0, t)) for t in (1, 0)][::-1] if backward else []
     return results[-1][0], [grad for (grad,) in grads], step
 
@@ -43,7 +50,7 @@ def expected(stage, data, label):
     """Loss, input gradient and the parameters' gradients in plain Gluon over the whole time."""
     layer, data = stage.layers["lstm"], data.as_in_context(HERE)
     data.attach_grad()
-    stage.clear_gradients()
+    clear(stage)
     with autograd.record():
         total = stage.loss(layer(data), label.as_in_context(HERE)).sum()
     total.backward()

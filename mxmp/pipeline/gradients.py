@@ -1,0 +1,96 @@
+"""Gradients that add up over a step's micro-batches, whatever a parameter's ``grad_req`` asks for outside."""
+from __future__ import annotations
+
+import json
+from itertools import compress
+from typing import Callable, Dict, Hashable, List, Sequence, Tuple
+
+import mxnet as mx
+from mxnet import autograd
+from mxnet.gluon import Parameter
+
+
+class AddingUp:
+    """Lets gradients that are to be written be added to from `begin` to `end`, one step.
+
+    MXNet's micro-batches would each write over the one before. Parameters that say 'add' outside, too, go on adding
+    from step to step, as in Gluon.
+    """
+
+    def __init__(self) -> None:
+        self._changed: List[Parameter] = []
+
+    def begin(self, parameters: Sequence[Parameter]) -> None:
+        """Clear the gradients that are to be written; the step's backward units add to them."""
+        self.end()  # in case that a step was interrupted
+        for parameter in parameters:
+            if parameter.grad_req == "write":
+                self._changed.append(parameter)
+                _mark(parameter, "add")
+                for grad in parameter._grad or ():  # none before the first input came
+                    grad[:] = 0
+
+    def end(self) -> None:
+        """Leave the parameters as they were, for plain Gluon."""
+        while self._changed:
+            if self._changed[-1].grad_req == "add":
+                _mark(self._changed[-1], "write")
+            self._changed.pop()
+
+
+def _mark(parameter: Parameter, grad_req: str) -> None:
+    """Set ``grad_req``, and keep the gradient and whether it is fresh, which Gluon's own setter does not."""
+    parameter._grad_req = grad_req
+    if parameter._grad is not None:
+        fresh = [data._fresh_grad for data in parameter._data]
+        autograd.mark_variables(parameter._data, parameter._grad, grad_req)
+        for data, is_fresh in zip(parameter._data, fresh):
+            data._fresh_grad = is_fresh
+
+
+class Backward:
+    """The backward passes of one stage; what its graphs are like is found out once for each choice of variables."""
+
+    def __init__(self) -> None:
+        self._known: Dict[Hashable, Tuple[List[bool], List[int]]] = {}
+
+    def __call__(self, heads: Sequence[mx.nd.NDArray], head_grads: Sequence[mx.nd.NDArray],
+                 variables: Callable[[], Sequence[mx.nd.NDArray]], choice: Hashable) -> None:
+        """Let the variables' gradients take what comes from the heads; ``choice`` tells one set of both from another.
+
+        The graph stays until it is dropped: clearing it would tear frozen parameters, and arrays that a block holds
+        itself, out of the other micro-batches' graphs.
+        """
+        if choice not in self._known:
+            self._known[choice] = _look(heads, variables())
+        recorded, lost = self._known[choice]
+        kept, grads = list(compress(heads, recorded)), list(compress(head_grads, recorded))
+        if not lost:
+            if kept:
+                autograd.backward(kept, grads, retain_graph=True)
+            return
+        reached = [variables()[i] for i in lost]
+        for variable, grad in zip(reached, autograd.grad(kept, reached, grads, retain_graph=True)):
+            variable.grad[:] += grad
+
+
+def _look(heads: Sequence[mx.nd.NDArray], variables: Sequence[mx.nd.NDArray]) -> Tuple[List[bool], List[int]]:
+    """Which heads are part of a graph; and, if MXNet would lose gradients that are to be added up, the variables in it.
+
+    It does where an ``autograd.Function`` takes a variable itself: MXNet 1.9.1 (autograd.py) compares the number of
+    'add' with its name there.
+    """
+    graphs = [_nodes(head) for head in heads]
+    names = [next(node["name"] for node in _nodes(variable)) for variable in variables]
+    lost = any(node["op"] == "_CustomFunction" and any(graph[source[0]]["name"] in names for source in node["inputs"])
+               for graph in graphs for node in graph)
+    reached = {node["name"] for graph in graphs for node in graph}
+    return [bool(graph) for graph in graphs], [i for i, name in enumerate(names) if lost and name in reached]
+
+
+def _nodes(array: mx.nd.NDArray) -> List[Dict]:
+    """The nodes of the recorded graph of an array; none if it has none, which MXNet tells only by refusing it."""
+    try:
+        return json.loads(autograd.get_symbol(array).tojson())["nodes"]
+    except mx.MXNetError:
+        return []
