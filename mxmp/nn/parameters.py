@@ -34,6 +34,15 @@ class PinnedParameter(Parameter):
         self._context = None
         super().reset_ctx(ctx)
 
+    def _set_trainer(self, trainer: Any) -> None:
+        """Gluon's trainer calls this before it looks for contexts that differ, and knows no remedy."""
+        first = trainer._params[0]
+        if type(trainer) is mx.gluon.Trainer and first.list_ctx() != self.list_ctx():
+            raise ValueError(f"gluon.Trainer needs all parameters on one context, but {first.name} is on "
+                             f"{first.list_ctx()} and {self.name} on {self.list_ctx()}; use mxmp.Trainer with the "
+                             "whole block, mxmp.Trainer(net, ...)")
+        super()._set_trainer(trainer)
+
     def _load_init(self, data: Any, ctx: Any, *args: Any, **kwargs: Any) -> None:
         super()._load_init(data, self._context or ctx, *args, **kwargs)
 

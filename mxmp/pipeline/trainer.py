@@ -1,131 +1,202 @@
-"""One gluon.Trainer per context under one face, with clipping by the global norm over all of them."""
+"""gluon.Trainer for parameters on different contexts, with clipping by the norm of all gradients together."""
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import mxnet as mx
-from mxnet.gluon import Parameter
+from mxnet.gluon import Block, Parameter
 
+from .one_optimizer import apply, check_cut, in_order
 from .optimizer_file import load_states, save_states
 from .pipeline import Pipeline
 
 
-class Trainer:
-    """Update a pipeline's parameters.
+class Trainer(mx.gluon.Trainer):
+    """Update the parameters of a pipeline, or of any block, on whatever contexts they live.
 
-    ``gluon.Trainer`` insists that all its parameters live on one list of contexts, so there is one for each
-    list: one per stage and, where layers of different stages share a Parameter, one more that first adds up
-    its copies' gradients.
+    ``gluon.Trainer`` insists that all its parameters live on one list of contexts; this one is a ``gluon.Trainer``
+    without that limit, and docs/trainer.md compares the two argument by argument. One optimizer updates all
+    parameters, in the order of their names, so that schedules and numbers of updates are plain Gluon's under every
+    plan. A parameter with copies on several contexts is updated once, on the first of them, by the sum of the
+    copies' gradients.
 
     Parameters
     ----------
-    pipe : Pipeline
+    model : Pipeline or Block
         Its parameters must have been initialized.
     optimizer : str or Optimizer
-        Name of an MXNet optimizer, or one, of which each stage gets a copy.
+        Name of an MXNet optimizer, or one; it and its learning rate scheduler are used as they are, not copied.
     optimizer_params : dict or None
         The named optimizer's arguments.
+    kvstore : str or None, default 'device'
+        'device', 'local' or None, which are all the same: copies are added up without a kvstore.
+    compression_params : dict or None
+        None, as nothing is compressed.
+    update_on_kvstore : bool or None
+        False or None, as there is no kvstore.
     clip_norm : float or None
         Largest allowed norm of all gradients together, after division by the batch size.
-
-    Attributes
-    ----------
-    trainers : list of gluon.Trainer
-        One for each list of contexts.
 
     Raises
     ------
     ValueError
-        If ``clip_norm`` is not positive, or a shared parameter lives on contexts such as cpu(0) and gpu(0).
+        If an argument is none of those above, or an optimizer that looks at whole parameters (LAMB, LARS, LBSGD,
+        Nadam) is to update one whose rows are spread over contexts.
     """
 
-    def __init__(self, pipe: Pipeline, optimizer: Union[str, mx.optimizer.Optimizer],
-                 optimizer_params: Optional[Dict[str, Any]] = None,
+    def __init__(self, model: Union[Pipeline, Block], optimizer: Union[str, mx.optimizer.Optimizer],
+                 optimizer_params: Optional[Dict[str, Any]] = None, kvstore: Optional[str] = "device",
+                 compression_params: Optional[Dict[str, Any]] = None, update_on_kvstore: Optional[bool] = None,
                  clip_norm: Optional[float] = None) -> None:
-        if clip_norm is not None and not clip_norm > 0:
-            raise ValueError(f"clip_norm must be positive, got {clip_norm}")
+        _check_options(kvstore, compression_params, update_on_kvstore, clip_norm)
+        self._names = _names(model)
         self._clip_norm = clip_norm
-        self._last = pipe.stages[-1].context
-        groups: Dict[Tuple, List[Parameter]] = {}
-        for parameter, contexts in pipe.parameter_contexts.items():
-            groups.setdefault(tuple(contexts), []).append(parameter)
-        self.trainers = [mx.gluon.Trainer(parameters, deepcopy(optimizer), deepcopy(optimizer_params),
-                                          kvstore="device" if len(contexts) > 1 else None, update_on_kvstore=False)
-                         for contexts, parameters in groups.items()]
-        self._groups = list(groups.items())
-        for shared in groups:
-            check_device_ids(shared)
-        self._names = pipe.parameter_names
+        super().__init__(in_order(self._names), optimizer, optimizer_params, kvstore=None)
+        self._last = model.stages[-1].context if isinstance(model, Pipeline) else \
+            [mx.cpu(), *(parameter.list_ctx()[0] for parameter in self._names)][-1]
+        check_cut(self._optimizer, self._names.values())
 
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate in force."""
-        return self.trainers[0].learning_rate
+    def step(self, batch_size: float, ignore_stale_grad: bool = False) -> Optional[mx.nd.NDArray]:
+        """Add up the gradients of copies, divide by ``batch_size`` (rows or tokens), clip, and update every parameter.
 
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Set every stage's learning rate to ``learning_rate``."""
-        for trainer in self.trainers:
-            trainer.set_learning_rate(learning_rate)
-
-    def step(self, batch_size: float) -> Optional[mx.nd.NDArray]:
-        """Divide the gradients by ``batch_size`` (rows or tokens), clip them, and update every parameter.
+        Parameters
+        ----------
+        batch_size : float
+            What the gradients are divided by; they are multiplied by the optimizer's own ``rescale_grad``, too.
+        ignore_stale_grad : bool, default False
+            Whether parameters that no backward pass has reached since their last update are left as they are.
 
         Returns
         -------
         NDArray or None
             The global norm of the divided gradients before clipping, shape (1,), on the last context; it may
             still be being computed. None without ``clip_norm``.
+
+        Raises
+        ------
+        UserWarning
+            As of ``gluon.Trainer``, if there is such a parameter; then none is updated.
         """
-        norm = None
-        for trainer in self.trainers:
-            trainer.allreduce_grads()
-        if self._clip_norm is not None:
-            norm = self._clip(batch_size)
-        for trainer in self.trainers:
-            trainer.update(batch_size, ignore_stale_grad=True)
+        self.allreduce_grads()
+        return self.update(batch_size, ignore_stale_grad)
+
+    def allreduce_grads(self) -> None:
+        """Give all copies of a parameter the sum of their gradients; the first half of `step`."""
+        for parameter in self._params:
+            grads = parameter.list_grad() if parameter.grad_req != "null" else []
+            if len(grads) > 1:
+                total = mx.nd.add_n(*[grad.as_in_context(grads[0].context) for grad in grads])
+                for grad in grads:
+                    total.copyto(grad)
+
+    def update(self, batch_size: float, ignore_stale_grad: bool = False) -> Optional[mx.nd.NDArray]:
+        """Divide, clip and update; the second half of `step`, whose arguments, result and errors it has."""
+        fresh = self._fresh(ignore_stale_grad)
+        self._check_and_rescale_grad(self._scale / batch_size)
+        norm = None if self._clip_norm is None else self._clip([parameter for _, parameter in fresh])
+        apply(self._updaters[0], [(i, parameter.list_grad()[0], parameter.list_data()[0]) for i, parameter in fresh])
+        for _, parameter in fresh:
+            first, *others = parameter.list_data()
+            for copy in others:
+                first.copyto(copy)
+            for copy in (first, *others):
+                copy._fresh_grad = False
         return norm
 
-    def save_states(self, path: str) -> None:
-        """Write the optimizer's states to ``path``, one file; waits for them."""
-        save_states(path, self.trainers, self._names)
-
-    def load_states(self, path: str) -> None:
-        """Read states that `save_states` wrote to ``path``, under this plan or another.
+    def save_states(self, fname: str) -> None:
+        """Write the states of the optimizer and of its scheduler to ``fname``, one file; waits for them.
 
         Raises
         ------
         ValueError
-            If the file has states of other parameters, or not of all.
+            If the optimizer or its scheduler holds objects that are neither plain values nor schedulers.
         """
-        load_states(path, self.trainers, self._names)
+        save_states(fname, self._optimizer, self._updaters[0].states, self._named())
 
-    def _clip(self, batch_size: float) -> mx.nd.NDArray:
+    def load_states(self, fname: str) -> None:
+        """Read states that `save_states` wrote to ``fname``, under this plan or another.
+
+        The optimizer and its scheduler stay the objects that they are, and get the learning rate, the options and the
+        numbers of updates of those that were saved.
+
+        Raises
+        ------
+        ValueError
+            If the file belongs to another model, optimizer or kind of scheduler.
+        """
+        self._updaters[0].states = load_states(fname, self._optimizer, self._named())
+        self._updaters[0].states_synced = dict.fromkeys(self._updaters[0].states, False)  # moved by the next update
+
+    def _named(self) -> List[Tuple[Parameter, str]]:
+        """Every parameter with its name, by the index that the optimizer knows it by."""
+        return [(parameter, self._names[parameter]) for parameter in self._params]
+
+    def _fresh(self, ignore_stale_grad: bool) -> List[Tuple[int, Parameter]]:
+        """The parameters to update, by index; a UserWarning, Gluon's for that, if any of them has an old gradient."""
+        updated = []
+        for i, parameter in enumerate(self._params):
+            fresh = [data._fresh_grad for data in parameter.list_data()] if parameter.grad_req != "null" else []
+            if not all(fresh) and not ignore_stale_grad:
+                raise UserWarning(f"no backward pass has reached {self._names[parameter]} since its last update; to "
+                                  "leave such parameters as they are, use step(batch_size, ignore_stale_grad=True)")
+            if any(fresh):
+                updated.append((i, parameter))
+        return updated
+
+    def _clip(self, parameters: List[Parameter]) -> mx.nd.NDArray:
         """Scale all gradients by min(1, clip_norm / norm); each context sums its own squares, nothing waits."""
-        squares = []
-        for contexts, parameters in self._groups:
-            by_type: Dict[Any, List[mx.nd.NDArray]] = {}
-            for parameter in parameters:
-                if parameter.grad_req != "null":
-                    by_type.setdefault(parameter.dtype, []).append(parameter.grad(contexts[0]))
-            for grads in by_type.values():
-                total = mx.nd.multi_sum_sq(*grads, num_arrays=len(grads)).sum()  # float32, whatever the gradients are
-                squares.append(total.as_in_context(self._last))
-        norm = mx.nd.sqrt(mx.nd.add_n(*squares)) / batch_size
+        alike: Dict[Any, List[mx.nd.NDArray]] = {}
+        for grad in (parameter.list_grad()[0] for parameter in parameters):
+            alike.setdefault((grad.context, grad.dtype), []).append(grad)
+        squares = [mx.nd.zeros(1, self._last)]
+        for grads in alike.values():
+            total = mx.nd.multi_sum_sq(*grads, num_arrays=len(grads)).sum()  # float32, whatever the gradients are
+            squares.append(total.as_in_context(self._last))
+        norm = mx.nd.sqrt(mx.nd.add_n(*squares)) * abs(self._optimizer.rescale_grad)
         scale = mx.nd.minimum(1.0, self._clip_norm / (norm + 1e-12))
         scales = {self._last: scale}
-        for contexts, parameters in self._groups:
-            for context in contexts:
-                if context not in scales:
-                    scales[context] = scale.as_in_context(context)
-                for grad in (p.grad(context) for p in parameters if p.grad_req != "null"):
-                    grad *= scales[context].astype(grad.dtype, copy=False)
+        for grad in (grad for parameter in parameters for grad in parameter.list_grad()):
+            if grad.context not in scales:
+                scales[grad.context] = scale.as_in_context(grad.context)
+            grad *= scales[grad.context].astype(grad.dtype, copy=False)
         return norm
 
+    def _check_contexts(self) -> List[mx.Context]:
+        """Gluon makes an updater for each of the contexts that this returns; one serves them all."""
+        return [parameter.list_ctx()[0] for parameter in self._params][:1]
 
-def check_device_ids(contexts: Sequence[mx.Context]) -> None:
-    """Refuse copies on contexts of one number: MXNet's optimizers count a copy's updates by that number alone."""
-    ids = [context.device_id for context in contexts]
-    if len(set(ids)) < len(ids):
-        raise ValueError(f"a parameter is shared by layers on {', '.join(map(str, contexts))}, whose numbers MXNet's "
-                         "optimizers cannot tell apart; give each context a number of its own, as cpu(1),gpu(0)")
+    @property
+    def _amp_loss_scaler(self) -> None:
+        """What ``amp.init_trainer`` sets."""
+
+    @_amp_loss_scaler.setter
+    def _amp_loss_scaler(self, scaler: Any) -> None:
+        raise RuntimeError("AMP's loss scaling works on one context, and not inside of a pipeline; multiply by a constant "
+                           "in the loss itself, and give the optimizer rescale_grad=1/constant")
+
+
+def _names(model: Any) -> Dict[Parameter, str]:
+    """Every parameter's name by its place in a pipeline or block; parts that are cut into rows share one."""
+    if isinstance(model, Pipeline):
+        return model.parameter_names
+    if not isinstance(model, Block):
+        raise ValueError(f"Trainer takes a Pipeline or a Block, got {type(model).__name__}; give it the block itself, "
+                         "as the places of its parameters are their names in the file of states")
+    named: Dict[Parameter, str] = {}
+    for name, parameter in model._collect_params_with_prefix().items():
+        for shard in getattr(parameter, "shards", [parameter]):
+            named.setdefault(shard, name)
+    return named
+
+
+def _check_options(kvstore: Any, compression_params: Any, update_on_kvstore: Any, clip_norm: Any) -> None:
+    if kvstore not in ("device", "local", None):
+        raise ValueError(f"kvstore must be 'device', 'local' or None, got {kvstore!r}; Trainer works in one process, "
+                         "without a kvstore")
+    if compression_params:
+        raise ValueError(f"compression_params must be None, got {compression_params}; there is no kvstore to compress "
+                         "for")
+    if update_on_kvstore:
+        raise ValueError(f"update_on_kvstore must be False or None, got {update_on_kvstore}; there is no kvstore")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm must be positive, got {clip_norm}")
