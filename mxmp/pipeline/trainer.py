@@ -171,8 +171,8 @@ class Trainer(mx.gluon.Trainer):
 
     @_amp_loss_scaler.setter
     def _amp_loss_scaler(self, scaler: Any) -> None:
-        raise RuntimeError("AMP's loss scaling works on one context, and not inside of a pipeline; multiply by a constant "
-                           "in the loss itself, and give the optimizer rescale_grad=1/constant")
+        raise RuntimeError("AMP's loss scaling works on one context, and not inside of a pipeline; multiply by a "
+                           "constant in the loss itself, and give the optimizer rescale_grad=1/constant")
 
 
 def _names(model: Any) -> Dict[Parameter, str]:

@@ -1,9 +1,9 @@
 """Training steps by gluon.Trainer over plain Gluon on one context, and by mxmp's over a pipeline, to compare."""
 import mxnet as mx
 import numpy as np
-from helpers.stacks import CONTEXTS, random_values
 from mxnet import autograd, gluon
 
+from helpers.stacks import CONTEXTS, random_values
 from mxmp import Pipeline, Plan
 
 SIZE, ROWS = 4, 6
@@ -69,8 +69,8 @@ def pipe_step(pipe, trainer, step, dtype="float32"):
     return trainer.step(ROWS)
 
 
-def pipeline(net, counts, microbatches=1):
-    return Pipeline(net, Plan(counts, CONTEXTS[:len(counts)]), gluon.loss.L2Loss(), microbatches)
+def pipeline(net, counts, weight=1.0):
+    return Pipeline(net, Plan(counts, CONTEXTS[:len(counts)]), gluon.loss.L2Loss(weight))
 
 
 def freeze(block, grad_req="null"):

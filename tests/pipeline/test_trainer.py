@@ -6,7 +6,7 @@ from helpers.stacks import CONTEXTS, assert_same, lstm_chain, pipelined, random_
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan, Trainer
-from mxmp.pipeline.trainer import check_device_ids
+from mxmp.nn import StackedLSTM
 
 ADAM = {"learning_rate": 0.01}
 
@@ -46,7 +46,7 @@ def test_parameters_after_adam_steps_equal_plain_gluons(counts, clip_norm):
     expected, norms = plain_steps(values, 5, clip_norm)
     chain = lstm_chain()
     with pipelined(chain, values, gluon.loss.L2Loss(), counts, 2) as pipe:
-        trainer = Trainer(pipe, "adam", ADAM, clip_norm)
+        trainer = Trainer(pipe, "adam", ADAM, clip_norm=clip_norm)
         for step in range(5):
             x, y = batch(step)
             pipe.forward_backward(x, y)
@@ -81,41 +81,14 @@ def test_copies_of_a_shared_parameter_stay_equal_and_follow_the_single_one():
     assert_same(results[1], results[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("counts", [(6,), (3, 3), (2, 3, 1)])
-def test_saved_states_go_on_under_another_plan(tmp_path, counts):
-    values, states, params = random_values(lstm_chain()), str(tmp_path / "states"), str(tmp_path / "params")
-    expected, _ = plain_steps(values, 4, None)
-    with pipelined(lstm_chain(), values, gluon.loss.L2Loss(), (3, 3), 2) as pipe:
-        trainer = Trainer(pipe, "adam", ADAM)
-        for step in range(2):
-            pipe.forward_backward(*batch(step))
-            trainer.step(8)
-        trainer.save_states(states)
-        pipe.save_parameters(params)
+def test_a_pipeline_that_is_frozen_as_a_whole_has_the_norm_0():
     chain = lstm_chain()
-    with pipelined(chain, values, gluon.loss.L2Loss(), counts, 2) as pipe:
-        pipe.load_parameters(params)
-        trainer = Trainer(pipe, "adam", ADAM)
-        trainer.load_states(states)
-        for step in range(2, 4):
-            pipe.forward_backward(*batch(step))
-            trainer.step(8)
-        assert_same(values_of(chain), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_states_of_another_model_are_refused(tmp_path):
-    path = str(tmp_path / "states")
-    for layers in (2, 3):
-        chain = lstm_chain(layers)
-        with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (2, layers + 1), 1) as pipe:
-            trainer = Trainer(pipe, "adam", ADAM)
-            if layers == 2:
-                pipe.forward_backward(*batch(0))
-                trainer.step(8)
-                trainer.save_states(path)
-            else:
-                with pytest.raises(ValueError, match="belongs to another model or optimizer"):
-                    trainer.load_states(path)
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        chain.collect_params().setattr("grad_req", "null")
+        before = values_of(chain)
+        norm = Trainer(pipe, "adam", ADAM, clip_norm=0.5).step(8)
+        assert norm.asscalar() == 0 and norm.shape == (1,) and norm.context == pipe.stages[-1].context
+        assert_same(values_of(chain), before, rtol=0, atol=0)
 
 
 def test_a_frozen_stage_is_left_as_it_is():
@@ -130,20 +103,6 @@ def test_a_frozen_stage_is_left_as_it_is():
         after = values_of(chain)
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed == {name for name in before if name[0] in "345"}
-
-
-def test_copies_on_contexts_of_one_number_are_refused():
-    check_device_ids((mx.cpu(1), mx.gpu(0)))
-    with pytest.raises(ValueError, match="shared by layers on cpu.0., gpu.0."):
-        check_device_ids((mx.cpu(0), mx.gpu(0)))
-
-
-def test_the_learning_rate_is_that_of_all_stages():
-    chain = lstm_chain()
-    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 1) as pipe:
-        trainer = Trainer(pipe, "sgd", {"learning_rate": 0.5})
-        trainer.set_learning_rate(0.25)
-        assert [t.learning_rate for t in trainer.trainers] == [0.25, 0.25] and trainer.learning_rate == 0.25
 
 
 def test_a_clip_norm_that_is_not_positive_is_an_error():
@@ -174,28 +133,89 @@ def test_gradients_of_other_types_are_clipped_by_the_norm_of_all(dtypes):
             np.testing.assert_allclose(p.list_data()[0].asnumpy(), before[p] - grads[p] * 0.1 / expected, 1e-4, 1e-6)
 
 
-def test_an_optimizer_object_is_copied_for_each_stage():
-    values, results = random_values(lstm_chain()), []
-    for optimizer, params in (("adam", ADAM), (mx.optimizer.Adam(**ADAM), None)):
-        chain = lstm_chain()
-        with pipelined(chain, values, gluon.loss.L2Loss(), (3, 3), 2) as pipe:
-            trainer = Trainer(pipe, optimizer, params)
-            for step in range(3):
-                pipe.forward_backward(*batch(step))
-                trainer.step(8)
-            results.append(values_of(chain))
-    assert_same(*results, rtol=0, atol=0)
+@pytest.mark.parametrize("rescale", [0.25, -0.25])
+def test_the_norm_is_that_of_what_the_optimizer_gets_and_so_is_the_clipping(rescale):
+    chain = lstm_chain()
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 1.0, "rescale_grad": rescale}, clip_norm=0.1)
+        pipe.forward_backward(*batch(0))
+        grads = {name: p.list_grad()[0].asnumpy() * rescale / 8
+                 for name, p in chain._collect_params_with_prefix().items()}
+        before, norm = values_of(chain), np.sqrt(sum((grad ** 2).sum() for grad in grads.values()))
+        np.testing.assert_allclose(trainer.step(8).asscalar(), norm, 1e-5)
+        assert norm > 0.1
+        assert_same(values_of(chain), {name: before[name] - grads[name] * 0.1 / norm for name in grads}, atol=1e-5)
 
 
 def test_each_stage_has_the_optimizer_state_of_its_own_layers_and_no_other():
-    chain = lstm_chain()
-    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (3, 3), 2) as pipe:
+    chain = shared_chain()
+    chain.add(*lstm_chain(1))
+    with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), (1, 3, 2), 2) as pipe:
         trainer = Trainer(pipe, "adam", ADAM)
         pipe.forward_backward(*batch(0))
         trainer.step(8)
-        for stage, stage_trainer in zip(pipe.stages, trainer.trainers):
-            (updater,) = stage_trainer._updaters
-            states = [array for pair in updater.states.values() for array in pair]
-            assert {array.context for array in states} == {stage.context}
-            assert sorted(array.size for array in states) == sorted(2 * [p.data().size for p in stage.contexts])
-            assert all(p.grad().context == p.data().context == stage.context for p in stage.contexts)
+        assert len(trainer._params) == len(trainer._updaters[0].states) and len(trainer._updaters) == 1
+        for i, parameter in enumerate(trainer._params):
+            for array in trainer._updaters[0].states[i]:
+                assert array.context == parameter.list_ctx()[0] and array.shape == parameter.shape
+
+
+def test_parameters_without_shapes_get_their_states_after_the_first_input(tmp_path):
+    results = []
+    for known in (5, 0):
+        layers = [gluon.nn.Dense(4, in_units=known, prefix="a_"), gluon.nn.Dense(3, in_units=known and 4, prefix="b_")]
+        with Pipeline(layers, Plan((1, 1), CONTEXTS[:2]), gluon.loss.L2Loss(), 2) as pipe:
+            pipe.initialize(mx.init.One())
+            trainer = Trainer(pipe, "adam", ADAM, clip_norm=1.0)
+            trainer.save_states(str(tmp_path / "states"))
+            trainer.load_states(str(tmp_path / "states"))
+            for step in range(2):
+                x, y = batch(step)
+                pipe.forward_backward(x[:, 0, :], y[:, 0, :])
+                trainer.step(8)
+            results.append({p.name: p.data().asnumpy() for p in pipe.parameter_contexts})
+    assert_same(*results, rtol=0, atol=0)
+
+
+def stacked(contexts):
+    net = gluon.nn.Sequential(prefix="net_")
+    with net.name_scope():
+        net.add(StackedLSTM(5, 2, contexts=contexts, input_size=5), gluon.nn.Dense(3, flatten=False, in_units=5))
+    net.initialize(ctx=contexts[-1])
+    set_values(net, random_values(net))
+    return net
+
+
+def test_a_block_with_parameters_on_several_contexts_is_updated_as_gluon_updates_it_on_one(tmp_path):
+    results, path = [], str(tmp_path / "states")
+    for contexts, kind in ((CONTEXTS[:1], gluon.Trainer), (CONTEXTS[:2], Trainer)):
+        net = stacked(contexts)
+        for step in range(3):
+            trainer = kind(net.collect_params() if kind is gluon.Trainer else net, "adam", ADAM)
+            if step:
+                trainer.load_states(path)
+            x, y = (array.as_in_context(contexts[-1]) for array in batch(step))
+            with autograd.record():
+                total = gluon.loss.L2Loss()(net(x), y).sum()
+            total.backward()
+            trainer.step(8)
+            trainer.save_states(path)
+        results.append(values_of(net))
+    assert_same(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+def test_gluons_trainer_says_what_to_use_for_a_stack_on_several_contexts():
+    with pytest.raises(ValueError, match="dense0_bias is on .cpu.1.. and .*l0_h2h_bias on .cpu.0..; use mxmp.Trainer"):
+        gluon.Trainer(stacked(CONTEXTS[:2]).collect_params(), "adam")
+
+
+def test_a_stack_on_several_contexts_inside_a_pipeline_moves_to_its_stages():
+    results = []
+    for counts in ((2,), (1, 1)):
+        net = stacked(CONTEXTS[:2])
+        with Pipeline(net, Plan(counts, CONTEXTS[:len(counts)]), gluon.loss.L2Loss(batch_axis=1), layout="TNC") as pipe:
+            trainer = Trainer(pipe, "adam", ADAM, clip_norm=0.1)
+            pipe.forward_backward(*batch(0))
+            trainer.step(4)
+            results.append(values_of(net))
+    assert_same(*results, rtol=1e-4, atol=1e-5)
