@@ -15,8 +15,8 @@ from .plain_values import Arrays, plain, restored
 Named = Sequence[Tuple[Parameter, str]]  # by the index that the optimizer knows a parameter by
 
 _TEXT = "/json"  # the key of what is no array; no parameter's name begins like that
-# the parameters, what every update sets anew, and a view by context of the counts
-_LEFT_OUT = {"param_dict", "rescale_grad", "_all_index_update_counts"}
+# the parameters, what every update and every process set anew, and a view by context of the counts
+_LEFT_OUT = {"param_dict", "rescale_grad", "allow_np_array", "_all_index_update_counts"}
 
 
 def save_states(path: str, optimizer: Any, states: Dict[int, Any], named: Named) -> None:

@@ -77,20 +77,34 @@ class Trainer(mx.gluon.Trainer):
         UserWarning
             As of ``gluon.Trainer``, if there is such a parameter; then none is updated.
         """
+        self._fresh(ignore_stale_grad)  # a step that is refused has added nothing up, and can be asked for again
         self.allreduce_grads()
         return self.update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
         """Give all copies of a parameter the sum of their gradients; the first half of `step`."""
         for parameter in self._params:
-            grads = parameter.list_grad() if parameter.grad_req != "null" else []
+            grads = _grads(parameter) if parameter.grad_req != "null" else []
             if len(grads) > 1:
                 total = mx.nd.add_n(*[grad.as_in_context(grads[0].context) for grad in grads])
                 for grad in grads:
                     total.copyto(grad)
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> Optional[mx.nd.NDArray]:
-        """Divide, clip and update; the second half of `step`, whose arguments, result and errors it has."""
+        """Divide, clip and update; the second half of `step`, whose result and errors it has.
+
+        Parameters
+        ----------
+        batch_size : float
+            As of `step`.
+        ignore_stale_grad : bool, default False
+            As of `step`.
+
+        Returns
+        -------
+        NDArray or None
+            As of `step`.
+        """
         fresh = self._fresh(ignore_stale_grad)
         self._check_and_rescale_grad(self._scale / batch_size)
         norm = None if self._clip_norm is None else self._clip([parameter for _, parameter in fresh])
@@ -146,7 +160,7 @@ class Trainer(mx.gluon.Trainer):
     def _clip(self, parameters: List[Parameter]) -> mx.nd.NDArray:
         """Scale all gradients by min(1, clip_norm / norm); each context sums its own squares, nothing waits."""
         alike: Dict[Any, List[mx.nd.NDArray]] = {}
-        for grad in (parameter.list_grad()[0] for parameter in parameters):
+        for grad in (_grads(parameter)[0] for parameter in parameters):
             alike.setdefault((grad.context, grad.dtype), []).append(grad)
         squares = [mx.nd.zeros(1, self._last)]
         for grads in alike.values():
@@ -155,7 +169,7 @@ class Trainer(mx.gluon.Trainer):
         norm = mx.nd.sqrt(mx.nd.add_n(*squares)) * abs(self._optimizer.rescale_grad)
         scale = mx.nd.minimum(1.0, self._clip_norm / (norm + 1e-12))
         scales = {self._last: scale}
-        for grad in (grad for parameter in parameters for grad in parameter.list_grad()):
+        for grad in (grad for parameter in parameters for grad in _grads(parameter)):
             if grad.context not in scales:
                 scales[grad.context] = scale.as_in_context(grad.context)
             grad *= scales[grad.context].astype(grad.dtype, copy=False)
@@ -173,6 +187,12 @@ class Trainer(mx.gluon.Trainer):
     def _amp_loss_scaler(self, scaler: Any) -> None:
         raise RuntimeError("AMP's loss scaling works on one context, and not inside of a pipeline; multiply by a "
                            "constant in the loss itself, and give the optimizer rescale_grad=1/constant")
+
+
+def _grads(parameter: Parameter) -> List[mx.nd.NDArray]:
+    """The gradients of a parameter's copies, also where they are arrays of MXNet's NumPy, which NDArray's operators
+    refuse."""
+    return [grad.as_nd_ndarray() for grad in parameter.list_grad()]
 
 
 def _names(model: Any) -> Dict[Parameter, str]:

@@ -153,6 +153,15 @@ def test_a_run_goes_on_with_another_number_of_contexts(values, tmp_path, after):
         assert_same(other, undisturbed, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["lamb", "lars", "lbsgd", "nadam"])
+def test_optimizers_that_look_at_whole_parameters_are_refused(values, tmp_path, optimizer):
+    with sharded(values, tmp_path, 2) as pipe:
+        with pytest.raises(ValueError, match="looks at whole parameters, but the rows of loss.dense.weight are spread"):
+            Trainer(pipe, optimizer)
+    with sharded(values, tmp_path, 1) as pipe:
+        Trainer(pipe, optimizer)
+
+
 def test_an_error_in_a_part_names_the_loss(values, tmp_path):
     with sharded(values, tmp_path, 2) as pipe:
         data, label, _ = batch()

@@ -169,20 +169,36 @@ def test_a_gradient_of_an_earlier_step_is_refused_or_passed_over_as_by_gluon(pip
 
 
 def test_an_unused_copy_of_a_shared_parameter_adds_nothing():
-    net = gluon.nn.Sequential()
-    net.add(dense(), dense())
-    net.initialize(ctx=CONTEXTS[:2])
+    alone, net = network(dense, dense), network(dense, dense)
+    plain_step(alone, gluon.Trainer(alone.collect_params(), "sgd", dict(RATE)), 0)
+    net.collect_params().reset_ctx(CONTEXTS[:2])
     trainer = Trainer(net, "sgd", dict(RATE))
-    x, y = batch(0)
-    with mx.autograd.record():
-        total = gluon.loss.L2Loss()(net(x), y).sum()
-    total.backward()
     with pytest.raises(UserWarning):
-        trainer.step(6)
+        plain_step(net, trainer, 0)
     trainer.step(6, ignore_stale_grad=True)
+    assert_same(values_of(net), values_of(alone))
     for parameter in net.collect_params().values():
-        first, second = (copy.asnumpy() for copy in parameter.list_data())
-        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(*[copy.asnumpy() for copy in parameter.list_data()])
+
+
+def test_arrays_of_mxnets_numpy_are_updated_as_by_gluon(tmp_path):
+    results = []
+    with mx.util.np_array(True):
+        for kind in (gluon.Trainer, Trainer):
+            net = dense()
+            net.initialize(mx.init.Constant(0.1), CONTEXTS[:2])
+            trainer = kind(net.collect_params(), "adam", dict(RATE), update_on_kvstore=False) if kind is gluon.Trainer \
+                else kind(net, "adam", dict(RATE), clip_norm=1e9)
+            for step in range(2):
+                with mx.autograd.record():
+                    totals = [net(x.as_in_context(context).as_np_ndarray()).sum()
+                              for x, context in zip(batch(step), CONTEXTS)]
+                mx.autograd.backward(totals)
+                trainer.step(6)
+                trainer.save_states(str(tmp_path / "states"))
+                trainer.load_states(str(tmp_path / "states"))
+            results.append(values_of(net))
+    assert_same(*results)
 
 
 def test_uninitialized_parameters_are_refused_as_by_gluon():
