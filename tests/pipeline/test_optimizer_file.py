@@ -86,6 +86,16 @@ def test_a_resumed_run_has_every_layers_own_count(tmp_path):
     assert (trainer.optimizer.num_update, trainer.optimizer.begin_num_update) == (3, 0)
 
 
+def test_a_files_arrays_do_not_say_where_they_lived(tmp_path, monkeypatch):
+    """MXNet writes an array's context, too, and wants it where a GPU's array is read."""
+    saved = {}
+    monkeypatch.setattr(mx.nd, "save", lambda path, arrays: saved.update(arrays))
+    trained(str(tmp_path / "states"))
+    assert {name for name in saved if name != "/json"} == {f"{layer}.{name}/{i}" for layer in (0, 1) for i in (0, 1)
+                                                           for name in ("weight", "bias")}
+    assert {array.context for array in saved.values()} == {mx.cpu(0)}
+
+
 class Plateau(mx.lr_scheduler.LRScheduler):
     """Remembers the best loss, as the loop tells it; another scheduler says where from."""
 
