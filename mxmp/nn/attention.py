@@ -6,7 +6,7 @@ from typing import Any
 import mxnet as mx
 
 from .base import MovingBlock
-from .operators import side_by_side
+from .operators import side_by_side, within
 
 
 class MaskedAttention(MovingBlock):
@@ -27,7 +27,8 @@ class MaskedAttention(MovingBlock):
     ------
     - **query**: (T, N, C) float.
     - **memory**: (S, N, D) float.
-    - **valid_length**: (N,) int or float, the number of valid steps of each memory, at least 1.
+    - **valid_length**: (N,) int or float, the number of valid steps of each memory; one outside counts as the nearest
+      from 1 to S.
 
     Outputs
     -------
@@ -46,9 +47,10 @@ class MaskedAttention(MovingBlock):
         query = F.transpose(self.query(query), axes=(1, 0, 2))  # (N, T, D)
         memory = F.transpose(memory, axes=(1, 0, 2))  # (N, S, D)
         scores = F.batch_dot(memory, query, transpose_b=True)  # (N, S, T)
-        # -1e4: float16 holds it; its weight is exactly 0 while the largest valid score is above -9,000, far below what
-        # attention computes; and a memory without valid steps gives finite weights, where minus infinity gives NaN
-        scores = F.SequenceMask(scores, valid_length, use_sequence_length=True, axis=1, value=-1e4)
+        # float32's least number, minus infinity in float16: the padding's weights are exactly 0, whatever the scores;
+        # NaN, which the softmax gives where nothing is left, cannot come, for one step is valid at least
+        valid_length = within(F, valid_length, memory, 1, least=1)
+        scores = F.SequenceMask(scores, valid_length, use_sequence_length=True, axis=1, value=-3.4e38)
         weights = F.softmax(scores, axis=1)
         return F.transpose(F.batch_dot(weights, memory, transpose_a=True), axes=(1, 0, 2))  # (T, N, D)
 

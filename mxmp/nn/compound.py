@@ -7,7 +7,7 @@ import mxnet as mx
 
 from .base import MovingBlock, StatefulBlock
 from .lstm import LSTMLayer
-from .operators import side_by_side
+from .operators import side_by_side, within
 
 
 class BidirectionalLSTM(MovingBlock):
@@ -32,7 +32,8 @@ class BidirectionalLSTM(MovingBlock):
     Inputs
     ------
     - **data**: (T, N, C) float.
-    - **valid_length**: (N,) int or float, the number of valid steps of each sequence.
+    - **valid_length**: (N,) int or float, the number of valid steps of each sequence; one outside counts as the
+      nearest from 0 to T.
 
     Outputs
     -------
@@ -49,6 +50,7 @@ class BidirectionalLSTM(MovingBlock):
             self.right = LSTMLayer(hidden_size, dropout, input_size, weight_initializer, dtype, prefix="r_")
 
     def hybrid_forward(self, F: Any, data: Any, valid_length: Any) -> Any:
+        valid_length = within(F, valid_length, data, 0)
         backwards = F.SequenceReverse(data, valid_length, use_sequence_length=True)  # (T, N, C)
         right = F.SequenceReverse(self.right(backwards), valid_length, use_sequence_length=True)
         return side_by_side(F, self.left(data), right)  # (T, N, 2H)

@@ -29,7 +29,7 @@ class SequenceEmbedding(MovingBlock):
 
     Inputs
     ------
-    - **tokens**: (N, T) int or float, token numbers from 0 to V - 1.
+    - **tokens**: (N, T) int or float, token numbers from 0 to V - 1; one outside counts as the nearest inside.
 
     Outputs
     -------

@@ -6,7 +6,7 @@ from typing import Any
 import mxnet as mx
 
 from .base import MovingBlock
-from .operators import total
+from .operators import total, within
 
 
 class LabelSmoothedLoss(MovingBlock):
@@ -28,9 +28,9 @@ class LabelSmoothedLoss(MovingBlock):
     Inputs
     ------
     - **logits**: (T, N, V) or (N, T, V) ``dtype``.
-    - **label**: (N, T) int or float, token numbers from 0 to V - 1.
-    - **valid_length**: (N,) int or float, the number of valid labels of each sequence; None if all are. A hybridized
-      loss keeps to the one or the other.
+    - **label**: (N, T) int or float, token numbers from 0 to V - 1; one outside counts as the nearest inside.
+    - **valid_length**: (N,) int or float, the number of valid labels of each sequence, or any other, which counts as
+      the nearest from 0 to T; None if all are. A hybridized loss keeps to the one or the other.
 
     Outputs
     -------
@@ -82,5 +82,6 @@ def over_time(F: Any, losses: Any, valid_length: Any, layout: str) -> Any:
     """Losses (T, N), or (N, T) in the layout 'NTC', summed over each sequence's valid steps: (N,)."""
     axis = layout.index("T")
     if valid_length is not None:
+        valid_length = within(F, valid_length, losses, axis)
         losses = F.SequenceMask(losses, valid_length, use_sequence_length=True, axis=axis)
     return F.sum(losses, axis=axis)

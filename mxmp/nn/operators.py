@@ -28,6 +28,18 @@ def total(F: Any, data: Any, size: int, dtype: str) -> Any:
     return F.reshape(summed, shape=(0, 0))
 
 
+def within(F: Any, lengths: Any, data: Any, axis: int, least: int = 0) -> Any:
+    """Lengths (N,) of any numeric type as float32 from ``least`` to the number of steps of ``data`` along ``axis``.
+
+    MXNet 1.9.1's SequenceMask and SequenceReverse write outside of their arrays for a length below 0, infinite or NaN,
+    which counts as 0 here, the latter for one above the number of steps, too.
+    """
+    steps = F.cast(F.slice_axis(F.shape_array(data), axis=0, begin=axis, end=axis + 1), dtype="float32")  # (1,)
+    lengths = F.cast(lengths, dtype="float32")
+    lengths = F.where(lengths > 0, lengths, F.zeros_like(lengths))
+    return F.broadcast_minimum(F.clip(lengths, least, 2 ** 24), steps)
+
+
 def take_rows(array: Any, begin: int, end: int) -> Any:
     """Rows ``begin`` to ``end - 1`` of an array or symbol (R, ...), (end - begin, ...)."""
     F = mx.sym if isinstance(array, mx.sym.Symbol) else mx.nd

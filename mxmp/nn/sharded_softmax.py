@@ -47,8 +47,9 @@ class ShardedSoftmaxLoss(Block):
     Inputs
     ------
     - **hidden**: (T, N, E) or (N, T, E) ``dtype``, on any context.
-    - **label**: (N, T) int or float, token numbers from 0 to V - 1.
-    - **valid_length**: (N,) int or float, the number of valid labels of each sequence; None if all are.
+    - **label**: (N, T) int or float, token numbers from 0 to V - 1; one outside counts as the nearest inside.
+    - **valid_length**: (N,) int or float, the number of valid labels of each sequence, or any other, which counts as
+      the nearest from 0 to T; None if all are.
 
     Outputs
     -------
@@ -109,6 +110,7 @@ class ShardedSoftmaxLoss(Block):
     def forward(self, hidden: mx.nd.NDArray, label: mx.nd.NDArray, valid_length: Any = None) -> mx.nd.NDArray:
         home = hidden.context
         label = (label if self._layout == "NTC" else label.swapaxes(0, 1)).astype("int32")  # (T, N), as hidden
+        label = label.clip(0, self._vocab_size - 1)
         labels = [label - shard.start for shard in self.shards]
         outs = [shard(*arrays) for shard, arrays in zip(self.shards, self._sent(zip([hidden] * len(labels), labels)))]
         # stacked: going back, no work at home comes between the shards'

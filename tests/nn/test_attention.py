@@ -49,8 +49,8 @@ def test_the_paddings_content_changes_nothing(garbage):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("score", [0, -9000])
-def test_weights_of_the_padding_are_exactly_zero_and_finite_without_valid_steps(dtype, score):
+@pytest.mark.parametrize("score", [0, -9000, -12000, -1e30, 1e30])
+def test_weights_of_the_padding_are_exactly_zero_whatever_the_scores(dtype, score):
     lengths, block = np.array([4, 2, 1, 0]), MaskedAttention(4, 4)
     block.cast(dtype)
     block.initialize()
@@ -58,14 +58,21 @@ def test_weights_of_the_padding_are_exactly_zero_and_finite_without_valid_steps(
     memory = np.broadcast_to(np.eye(4)[:, None], (4, 4, 4))  # the context is the weights, the query the scores
     weights = block(to_array(np.full((2, 4, 4), score, "float64"), dtype), to_array(memory, dtype),
                     to_array(lengths.astype("float64"), dtype)).asnumpy()  # (T, N, S)
-    expected = [[1 / 4] * 4, [1 / 2, 1 / 2, 0, 0], [1, 0, 0, 0], [1 / 4] * 4]  # the last has no valid step
+    expected = [[1 / 4] * 4, [1 / 2, 1 / 2, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]  # the last has no valid step
     np.testing.assert_array_equal(weights, [expected, expected])
 
 
-def test_float16_holds_what_masks_the_padding():  # its Dense needs cuDNN to run in float16
+def test_float16_can_have_what_masks_the_padding():  # the block's Dense needs cuDNN to run in float16
     graph = MaskedAttention(4)(*map(mx.sym.var, ("query", "memory", "valid_length")))
     value, = [float(attributes["value"]) for attributes in graph.attr_dict().values() if "value" in attributes]
-    assert value < 0 and np.isfinite(np.float16(value))
+    scores = mx.nd.array([[[-6e4], [-6e4], [-6e4]]], dtype="float16")  # (N, S, T)
+    scores.attach_grad()
+    with mx.autograd.record():
+        masked = mx.nd.SequenceMask(scores, mx.nd.array([2]), use_sequence_length=True, axis=1, value=value)
+        weights = mx.nd.softmax(masked, axis=1)
+    weights.backward(mx.nd.array([[[1], [0], [5]]], dtype="float16"))
+    assert weights.asnumpy().ravel().tolist() == [1 / 2, 1 / 2, 0]
+    assert scores.grad.asnumpy().ravel().tolist() == [1 / 4, -1 / 4, 0]
 
 
 def test_takes_the_querys_width_from_the_first_call():

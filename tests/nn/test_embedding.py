@@ -20,6 +20,13 @@ def test_takes_scaled_rows_time_first(hybridize):
     assert_same([out, grad], [6 ** 0.5 * table[TOKENS.T], expected])
 
 
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_a_token_outside_the_vocabulary_counts_as_the_nearest_inside(hybridize):
+    block = initialized(SequenceEmbedding(10, 6), hybridize=hybridize)
+    odd = np.array([[-1, 0, 9, 10], [-1000, 3, 1000, 9]])
+    assert_same(trace(block, odd, block=block), trace(block, np.clip(odd, 0, 9), block=block))
+
+
 def test_the_table_is_drawn_with_a_deviation_of_a_quarter():
     mx.random.seed(1)
     block = SequenceEmbedding(1000, 64)

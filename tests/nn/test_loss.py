@@ -75,6 +75,12 @@ def test_labels_and_lengths_may_be_floating_point():
     assert (loss(logits, to_array(1.0 * label), to_array(1.0 * lengths)).asnumpy() == expected).all()
 
 
+def test_a_label_outside_the_vocabulary_counts_as_the_nearest_inside():
+    logits, label, lengths = uniform(4, 3, 7), np.array([[-1, 0, 6, 7], [-9, 3, 100, 6], [1, 2, 3, 4]]), np.full(3, 4)
+    assert_same(trace(LabelSmoothedLoss(0.1), logits, label, lengths),
+                by_hand(logits, np.clip(label, 0, 6), lengths, 0.1), atol=1e-5)
+
+
 @pytest.mark.parametrize("smoothing", [0, 0.1])
 @pytest.mark.parametrize("hybridize", [False, True])
 def test_batch_first_logits_and_no_lengths(smoothing, hybridize):

@@ -64,6 +64,14 @@ def test_single_precision_agrees_to_rounding_even_for_large_logits(tmp_path, smo
         assert_same(actual, trace(whole, scale * hidden, label, block=projection), rtol=1e-5, atol=1e-5 * scale)
 
 
+@pytest.mark.parametrize("layout", ["TNC", "NTC"])
+def test_a_label_outside_the_vocabulary_counts_as_the_nearest_inside(tmp_path, layout):
+    sharded, projection, whole = pair(tmp_path, 7, 3, layout=layout)
+    hidden, label = batch(4, 3, 7, layout)[0], np.array([[-1, 0, 6, 7], [-9, 3, 100, 6], [1, 2, 3, 4]])
+    actual = trace(sharded, hidden, label) + [joined(sharded, name) for name in ("weight", "bias")]
+    assert_same(actual, trace(whole, hidden, np.clip(label, 0, 6), block=projection), atol=1e-5)
+
+
 def test_the_input_may_be_anywhere_and_the_loss_is_there_too(tmp_path):
     sharded, _, whole = pair(tmp_path, 7, 2)
     hidden, label = batch(2, 3, 7, "TNC")
