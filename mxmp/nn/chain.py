@@ -183,8 +183,8 @@ def write_export(block: Block, outputs: Sequence[Any], path: str, epoch: int, re
     """
     graph = mx.sym.Group(list(outputs)) if len(outputs) > 1 else outputs[0]
     graph.save(f"{path}-symbol.json", remove_amp_cast=remove_amp_cast)
-    used = set(graph.list_arguments())
-    values = {f"arg:{p.name}": p._reduce() for p in block.collect_params().values() if p.name in used}
+    kinds = {**dict.fromkeys(graph.list_arguments(), "arg"), **dict.fromkeys(graph.list_auxiliary_states(), "aux")}
+    values = {f"{kinds[p.name]}:{p.name}": p._reduce() for p in block.collect_params().values() if p.name in kinds}
     (mx.npx.save if mx.util.is_np_array() else mx.nd.save)(f"{path}-{epoch:04d}.params", values)
 
 

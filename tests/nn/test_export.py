@@ -21,7 +21,7 @@ from helpers.blocks import (
     with_states,
     within,
 )
-from helpers.plain import assert_same, initialized, trace
+from helpers.plain import assert_same, initialized, trace, uniform
 
 from mxmp import nn
 
@@ -146,6 +146,30 @@ def test_a_chain_of_several_results_exports_all_of_them(tmp_path):
     one = mx.gluon.SymbolBlock.imports(f"{path}-symbol.json", ["kept", "read"], f"{path}-0000.params")
     arrays = arrays_of(sequences())
     assert_same([out.asnumpy() for out in one(*arrays)], [out.asnumpy() for out in chain(*arrays)])
+
+
+@pytest.mark.parametrize("numpy_arrays", [False, True])
+def test_running_statistics_are_exported_as_gluon_exports_them(tmp_path, numpy_arrays):
+    layers = [mx.gluon.nn.Dense(6, in_units=WIDTH, flatten=False), mx.gluon.nn.BatchNorm(axis=2, in_channels=6),
+              mx.gluon.nn.Dense(2, in_units=6, flatten=False)]
+    chain, plain, path = nn.Chain(), mx.gluon.nn.HybridSequential(), str(tmp_path / "file")
+    chain.add(*layers)
+    plain.add(*layers)
+    with mx.util.np_shape(numpy_arrays), mx.util.np_array(numpy_arrays):
+        chain.initialize()
+        data = (mx.np if numpy_arrays else mx.nd).array(uniform(STEPS, ROWS, WIDTH), dtype="float32")
+        with mx.autograd.record():
+            chain(data)  # moves the running mean and variance away from 0 and 1
+        plain.hybridize()
+        expected = plain(data).asnumpy()
+        files = []
+        for block in (plain, chain):
+            block.export(path)
+            files.append({name: array.asnumpy() for name, array in mx.nd.load(f"{path}-0000.params").items()})
+        one = mx.gluon.SymbolBlock.imports(f"{path}-symbol.json", ["data"], f"{path}-0000.params")
+        assert_same([one(data).asnumpy()], [expected])
+    assert files[1].keys() == files[0].keys() and sum(name.startswith("aux:") for name in files[1]) == 2
+    assert_same([files[1][name] for name in files[0]], list(files[0].values()), 0, 0)
 
 
 @pytest.mark.parametrize("layout", ["TNC", "NTC"])
