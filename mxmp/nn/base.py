@@ -7,7 +7,21 @@ import mxnet as mx
 from mxnet.gluon import Block, HybridBlock, Parameter
 
 
-class MovingBlock(HybridBlock):
+class TracedBlock(HybridBlock):
+    """A HybridBlock that computes with the parameters that it has, hybridized or not.
+
+    Weight drop and its like put other parameters in their place (``gluonnlp.model.apply_weight_drop``); a hybridized
+    block of Gluon's goes on with those that it was traced with.
+    """
+
+    def _call_cached_op(self, *args: Any) -> Any:
+        traced = {parameter for is_input, parameter in self._cached_op_args if not is_input}
+        if not traced.issubset(_parameters(self)):
+            self._clear_cached_op()
+        return super()._call_cached_op(*args)
+
+
+class MovingBlock(TracedBlock):
     """A HybridBlock that works where its parameters are, wherever its inputs are.
 
     Gluon's blocks refuse inputs from another context, or mix contexts unnoticed. Here they are moved, once, under
@@ -61,7 +75,7 @@ def _flat(args: Any) -> Iterator[Any]:
             yield arg
 
 
-class StatefulBlock(HybridBlock):
+class StatefulBlock(TracedBlock):
     """A HybridBlock whose last input may be a list of states, as Gluon's recurrent layers take it.
 
     Called without states it starts from zeros and returns its output only; called with states it returns

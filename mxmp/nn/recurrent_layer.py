@@ -1,10 +1,10 @@
 """One layer of a stack, with Gluon's separate parameters."""
 from __future__ import annotations
 
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, MutableMapping, Sequence, Tuple
 
 import mxnet as mx
-from mxnet.gluon import Parameter
+from mxnet.gluon import Parameter, ParameterDict
 from mxnet.util import is_np_array
 
 from .base import StatefulBlock
@@ -54,7 +54,7 @@ class RecurrentLayer(StatefulBlock):
         rows = _GATES[mode] * hidden_size
         for name in self._names:
             shape = (rows,) if "bias" in name else (rows, hidden_size if "h2h" in name else 0)
-            setattr(self, name, self._parameter(name, shape))
+            self._reg_params[name] = self._parameter(name, shape)
 
     @property
     def hidden_size(self) -> int:
@@ -76,10 +76,28 @@ class RecurrentLayer(StatefulBlock):
         """Whether the input is added to the output; bool."""
         return self._residual
 
+    @property
+    def params(self) -> ParameterDict:
+        """Its parameters; those of a stack's layer are always the ones that the stack has; ParameterDict."""
+        params = ParameterDict(self._params.prefix)
+        params.update({parameter.name: parameter for parameter in self._reg_params.values()})
+        return params
+
     def _parameter(self, name: str, shape: Tuple[int, ...]) -> Parameter:
-        if self.params.prefix + name in (self.params._shared or ()):
-            return self.params.get(name)
-        return self.params.get(name, shape=shape, dtype=self._dtype, allow_deferred_init=True)
+        if self._params.prefix + name in (self._params._shared or ()):
+            return self._params.get(name)
+        return self._params.get(name, shape=shape, dtype=self._dtype, allow_deferred_init=True)
+
+    def follow(self, parameters: Dict[str, Parameter]) -> None:
+        """Have the ``parameters`` of a stack under this layer's names, also those that will be put in their place."""
+        self._reg_params = _Some(parameters, self._names)
+
+    def __getattr__(self, name: str) -> Any:
+        """A parameter by its name; the layer has no references of its own, which would be out of date."""
+        try:
+            return self.__dict__["_reg_params"][name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}") from None
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
         """Returns zero states, arrays (D, batch_size, H) float; ``kwargs`` go to ``func`` (``ctx``, for example)."""
@@ -96,7 +114,7 @@ class RecurrentLayer(StatefulBlock):
         """Take the width of the input from the first ``data`` that is seen; the other ``args`` tell nothing."""
         for name in self._names:
             if "i2h_weight" in name:
-                parameter = getattr(self, name)
+                parameter = self._reg_params[name]
                 parameter.shape = (parameter.shape[0], data.shape[2])
 
     def hybrid_forward(self, F: Any, data: Any, states: Any, **arrays: Any) -> Any:
@@ -111,9 +129,33 @@ class RecurrentLayer(StatefulBlock):
         return (before + out if self._residual else out), states
 
     def __repr__(self) -> str:
-        weight = getattr(self, self._names[0])
+        weight = self._reg_params[self._names[0]]
         return f"{type(self).__name__}({weight.shape[1] or None} -> {self._hidden_size}, {self._mode}" + (
             ", bidirectional)" if self._dir == 2 else ")")
+
+
+class _Some(MutableMapping):
+    """Some of a dict's entries, in an order of their own: what is put into the one is in the other."""
+
+    def __init__(self, entries: Dict[str, Parameter], names: Sequence[str]) -> None:
+        self._entries, self._names = entries, names
+
+    def __getitem__(self, name: str) -> Parameter:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._entries[name]
+
+    def __setitem__(self, name: str, parameter: Parameter) -> None:
+        self._entries[name] = parameter
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def check_mode(mode: str) -> None:

@@ -5,9 +5,10 @@ from itertools import accumulate
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import mxnet as mx
-from mxnet.gluon import Block, HybridBlock
+from mxnet.gluon import Block
 
 from ..sizes import even_sizes
+from .base import TracedBlock
 from .loss import check, over_time
 from .operators import total
 from .parameters import DrawnRows, RowsParameter, Whole
@@ -180,7 +181,7 @@ def pick_along(array: mx.nd.NDArray, positions: mx.nd.NDArray) -> mx.nd.NDArray:
     return mx.nd.take(flat.reshape((-1,)), mx.nd.broadcast_add(rows, starts.expand_dims(1))).reshape(positions.shape)
 
 
-class SoftmaxShard(HybridBlock):
+class SoftmaxShard(TracedBlock):
     """Some rows of a projection to the vocabulary, and what a softmax over all rows needs of them.
 
     One thread issues the work of all shards. On CPUs many operators (products, reductions, a number added to an array)

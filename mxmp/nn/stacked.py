@@ -19,7 +19,8 @@ class StackedLSTM(_RNNLayer):
     It is called as Gluon's, has Gluon's parameter names, and its parameter files load into ``gluon.rnn.LSTM`` of the
     same size and back. Each layer works on the context of its parameters; what it reads is moved there. The output and
     the new states are on the last layer's context and are not moved back. MXNet's NumPy arrays (``npx.set_np()``) are
-    taken where Gluon's layer takes them.
+    taken where Gluon's layer takes them. What is put in its parameters' place (``gluonnlp.model.apply_weight_drop``) is
+    computed with, in `as_chain`, too; on several contexts, put it there after ``initialize``, since it knows of none.
 
     On GPUs MXNet's engine overlaps the layers of successive calls. On CPU contexts one issuing thread gives no overlap
     (docs/pipeline.md says why), and a batch in one piece keeps one context busy at a time in any case: `as_chain`
@@ -90,6 +91,8 @@ class StackedLSTM(_RNNLayer):
         self._stack = _Stack([RecurrentLayer(
             i, hidden_size, mode, self._dir, dropout if i else 0.0, residual_from is not None and i >= residual_from,
             dtype, prefix=f"{self.prefix}{i}_", params=self.params) for i in range(num_layers)])
+        for layer in self.layers:
+            layer.follow(self._reg_params)
 
     def _register_param(self, name: str, shape: Any, init: Any, dtype: str) -> Any:
         full, context = self.params.prefix + name, self._contexts[int(name[1:name.index("_")])]
