@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from typing import List
+from typing import Any, Iterable, List, Tuple
 
 import mxnet as mx
 
@@ -43,6 +43,15 @@ def parse_contexts(text: str, present: bool = True) -> List[mx.Context]:
         raise ValueError(f"contexts {text!r} need gpu({max(gpus)}), but MXNet sees {seen} GPUs here; "
                          "use GPUs that are there, or CPU contexts such as \"cpu(0-1)\"")
     return contexts
+
+
+def check_contexts(contexts: Any, name: str) -> Tuple[mx.Context, ...]:
+    """Returns what is a sequence of ``contexts`` as a tuple; a ValueError says what else it is, ``name``, must be."""
+    several = tuple(contexts) if isinstance(contexts, Iterable) else None
+    if several is None or not all(isinstance(context, mx.Context) for context in several):
+        raise ValueError(f"{name} must be a sequence of contexts, such as (mx.cpu(0), mx.cpu(1)) or, from text, "
+                         f"mxmp.contexts.parse_contexts(\"cpu(0-1)\"); got {contexts!r}")
+    return several
 
 
 def _parse_part(part: str, text: str) -> List[mx.Context]:

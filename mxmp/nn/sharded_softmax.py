@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, List, Sequence, Tuple
 import mxnet as mx
 from mxnet.gluon import Block
 
+from ..contexts import check_contexts
 from ..sizes import even_sizes
 from .base import TracedBlock
 from .loss import check, over_time
@@ -76,7 +77,7 @@ class ShardedSoftmaxLoss(Block):
                  label_smoothing: float = 0.0, layout: str = "TNC", weight_initializer: Any = None,
                  dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
-        if not 1 <= len(contexts) <= vocab_size:
+        if not 1 <= len(check_contexts(contexts, "contexts")) <= vocab_size:
             raise ValueError(f"{vocab_size} tokens cannot be split over {len(contexts)} contexts; give at least one "
                              "context and at most one for each token")
         check(label_smoothing, layout)

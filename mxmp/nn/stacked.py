@@ -6,6 +6,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 import mxnet as mx
 from mxnet.gluon.rnn.rnn_layer import _RNNLayer
 
+from ..contexts import check_contexts
 from .base import check_sequence
 from .chain import Chain, TimeFirst, variable, write_export
 from .operators import join_rows, take_rows
@@ -83,7 +84,7 @@ class StackedLSTM(_RNNLayer):
                  h2h_bias_initializer: Any = "zeros", dtype: str = "float32", mode: str = "lstm", prefix: Any = None,
                  params: Any = None) -> None:
         _check(hidden_size, num_layers, contexts, layout, dropout, residual_from, mode)
-        of_all = list(contexts or [None])
+        of_all: List[Any] = list(contexts or [None])
         self._contexts = [of_all[i * len(of_all) // num_layers] for i in range(num_layers)]
         super().__init__(hidden_size, num_layers, layout, dropout, bidirectional, input_size, i2h_weight_initializer,
                          h2h_weight_initializer, i2h_bias_initializer, h2h_bias_initializer, mode, None, None, None,
@@ -206,7 +207,7 @@ def _check(hidden_size: int, num_layers: int, contexts: Any, layout: str, dropou
     for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    if contexts is not None and not 1 <= len(contexts) <= num_layers:
+    if contexts is not None and not 1 <= len(check_contexts(contexts, "contexts")) <= num_layers:
         raise ValueError(f"{num_layers} layers cannot live on {len(contexts)} contexts; give at least one context and "
                          "at most one for each layer")
     if layout not in ("TNC", "NTC"):

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import json
+import operator
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 
-from ..contexts import parse_contexts
+from ..contexts import check_contexts, parse_contexts
 from ..pictures import draw_plan
 from .cost import LayerCost, stage_bytes
 from .planner import ranges
@@ -27,15 +28,15 @@ class Plan:
     Raises
     ------
     ValueError
-        If the two differ in length, or a stage would be empty.
+        If they are of another kind or differ in length, or a stage would be empty.
     """
 
     counts: Tuple[int, ...]
     contexts: Tuple[mx.Context, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "counts", tuple(self.counts))
-        object.__setattr__(self, "contexts", tuple(self.contexts))
+        object.__setattr__(self, "counts", _checked_counts(self.counts))
+        object.__setattr__(self, "contexts", check_contexts(self.contexts, "the second argument of a Plan"))
         if len(self.counts) != len(self.contexts):
             raise ValueError(f"the plan {self} gives layers to {len(self.counts)} stages, but there are "
                              f"{len(self.contexts)} contexts; give one number of layers per context")
@@ -140,3 +141,11 @@ class Plan:
 
     def __str__(self) -> str:
         return ",".join(str(count) for count in self.counts)
+
+
+def _checked_counts(counts: Any) -> Tuple[int, ...]:
+    try:
+        return tuple(operator.index(count) for count in counts)
+    except TypeError:
+        raise ValueError("the first argument of a Plan must be whole numbers of layers, one for each context, such as "
+                         f"(3, 5); got {counts!r}") from None

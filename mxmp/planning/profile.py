@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
+from ..contexts import check_contexts
 from ..nn.parameters import RowsParameter
 from ..runtime import machine
 from .analytic import analytic, named_layers
@@ -133,8 +134,9 @@ def profile(chain: Any, contexts: Sequence[mx.Context], *inputs: mx.nd.NDArray, 
     Raises
     ------
     ValueError
-        If there is no context, or the batch cannot be cut so.
+        If there is no context, or something else, or the batch cannot be cut so.
     """
+    contexts = check_contexts(contexts, "contexts")
     if not contexts:
         raise ValueError("there are no contexts to measure on; give at least one")
     blocks = [*named_layers(chain).values(), *([loss] if isinstance(loss, Block) else [])]

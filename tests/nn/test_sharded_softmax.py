@@ -202,6 +202,7 @@ def test_repr_says_where_the_rows_live():
 
 @pytest.mark.parametrize("options, message", [
     ({"contexts": []}, "7 tokens cannot be split over 0 contexts"),
+    ({"contexts": mx.cpu(0)}, r"contexts must be a sequence of contexts, .*; got cpu\(0\)"),
     ({"contexts": contexts(8)}, "7 tokens cannot be split over 8 contexts; give at least one context and at most one"),
     ({"contexts": contexts(1), "label_smoothing": 1}, "smoothing must be at least 0 and below 1, got 1"),
     ({"contexts": contexts(1), "layout": "NCT"}, "layout must be 'TNC' or 'NTC', got 'NCT'")])

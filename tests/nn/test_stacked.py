@@ -235,6 +235,8 @@ def test_states_of_another_shape_are_refused(tmp_path):
     ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
     ({"num_layers": 2, "contexts": CONTEXTS}, "2 layers cannot live on 3 contexts; give at least one"),
     ({"contexts": []}, "1 layers cannot live on 0 contexts"),
+    ({"contexts": mx.cpu(1)}, r"contexts must be a sequence of contexts, .*; got cpu\(1\)"),
+    ({"contexts": ["cpu(0)"]}, r"contexts must be a sequence of contexts, .*; got \['cpu\(0\)'\]"),
     ({"layout": "CNT"}, "layout must be 'TNC' or 'NTC', got 'CNT'"),
     ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
     ({"residual_from": 0}, "residual_from must be at least 1"),

@@ -1,4 +1,5 @@
 import mxnet as mx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,26 @@ def test_says_what_is_wrong_with_the_text(text, message):
 def test_cannot_be_made_wrong(counts, contexts, message):
     with pytest.raises(ValueError, match=message):
         Plan(counts, contexts)
+
+
+COUNTS, CONTEXTS = "first argument of a Plan must be whole numbers", "second argument of a Plan must be a sequence of"
+
+
+@pytest.mark.parametrize("counts, contexts, message", [
+    ("1,2", TWO, f"{COUNTS} .*; got '1,2'"), (("1", "2"), TWO, rf"{COUNTS} .*; got \('1', '2'\)"),
+    ((1.0, 2.0), TWO, rf"{COUNTS} .*; got \(1.0, 2.0\)"), (3, TWO, f"{COUNTS} .*; got 3"),
+    (TWO, (1, 2), rf"{COUNTS} .* such as \(3, 5\); got \(cpu\(0\), cpu\(1\)\)"),
+    ((1, 2), ("cpu(0)", "cpu(1)"), rf"{CONTEXTS} .*parse_contexts.*; got \('cpu\(0\)', 'cpu\(1\)'\)"),
+    ((1, 2), "cpu(0-1)", rf"{CONTEXTS} .*; got 'cpu\(0-1\)'"), ((3,), mx.cpu(0), rf"{CONTEXTS} .*; got cpu\(0\)"),
+    ((1, 2), (0, 1), rf"{CONTEXTS} .*; got \(0, 1\)"), ((1, 2), None, f"{CONTEXTS} .*; got None")])
+def test_says_what_kind_of_argument_it_takes(counts, contexts, message):
+    with pytest.raises(ValueError, match=message):
+        Plan(counts, contexts)
+
+
+def test_takes_any_sequence_and_numpys_numbers():
+    assert Plan(np.array([3, 5]), iter(TWO)) == Plan((3, 5), TWO)
+    assert all(type(count) is int for count in Plan(np.array([3, 5]), TWO).counts)
 
 
 COSTS = [LayerCost("embedding", 0, {"table": 2_000_000}), LayerCost("lstm", 300, {"lstm": 1234}),

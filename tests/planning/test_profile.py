@@ -103,6 +103,8 @@ def test_says_that_a_file_is_no_profile(tmp_path, text):
 
 @pytest.mark.parametrize("given, message", [
     ({"contexts": []}, "there are no contexts to measure on"),
+    ({"contexts": mx.cpu(0)}, r"contexts must be a sequence of contexts, .*; got cpu\(0\)"),
+    ({"contexts": "cpu(0)"}, r"contexts must be a sequence of contexts, .*; got 'cpu\(0\)'"),
     ({"cuts": [(7, 1)]}, r"an input of shape \(6, 5\) cannot be cut into 7 parts along axis 0"),
     ({"cuts": [(1, 6)]}, r"cannot be cut into 6 parts along axis 1"),
 ])
