@@ -54,6 +54,15 @@ def join_rows(arrays: Sequence[Any]) -> Any:
     return F.np.concatenate(arrays, axis=0) if is_np_array() else F.concat(*arrays, dim=0)
 
 
+def is_recorded(array: mx.nd.NDArray) -> bool:
+    """Whether an array is part of a recorded graph; MXNet tells only by refusing to show the graph."""
+    try:
+        mx.autograd.get_symbol(array)
+    except mx.MXNetError:
+        return False
+    return True
+
+
 def is_float(array: mx.nd.NDArray) -> bool:
     """Whether an array can have a gradient."""
     return bool(np.issubdtype(array.dtype, np.floating))

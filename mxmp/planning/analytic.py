@@ -11,9 +11,13 @@ from mxnet.gluon import Block, Parameter
 from mxnet.gluon import nn as gluon_nn
 
 from ..nn import ShardedSoftmaxLoss
-from ..nn.chain import as_chain, as_tuple
+from ..nn.chain import as_chain, as_tuple, variable
 from .cost import LayerCost, Shape
 from .layers import work
+
+
+class Uncomputable(ValueError):
+    """A layer that cannot be looked into: it must run."""
 
 
 class Described(NamedTuple):
@@ -51,14 +55,20 @@ def analytic(chain: Any, *inputs: Any, loss: Any = None) -> List[LayerCost]:
 
     Raises
     ------
-    MXNetError
-        If MXNet finds that a layer cannot take what the one before it returns.
+    ValueError
+        If a layer works on arrays only, or cannot take what the one before it returns; with the layer's name.
     """
     arrays = [_described(array) for array in inputs]
     costs, outs = _walk(chain, arrays)
+    return with_ends(costs, arrays, outs, loss)
+
+
+def with_ends(costs: Sequence[LayerCost], ins: Sequence[Any], outs: Sequence[Any], loss: Any) -> List[LayerCost]:
+    """A chain's costs with what its inputs ``ins`` add to the first, and a loss that takes its ``outs`` to the last."""
+    costs = list(costs)
     first = costs[0]  # copies of the chain's inputs are kept, too
-    costs[0] = replace(first, activation_bytes=first.activation_bytes + sum(a.bytes for a in arrays))
-    costs[-1] = _with_loss(costs[-1], loss, [a.shape for a in outs])
+    costs[0] = replace(first, activation_bytes=first.activation_bytes + sum(a.bytes for a in _arrays(ins)))
+    costs[-1] = _with_loss(costs[-1], loss, [a.shape for a in _arrays(outs)])
     return costs
 
 
@@ -74,14 +84,22 @@ def _with_loss(last: LayerCost, loss: Any, ins: Sequence[Shape]) -> LayerCost:
 def _walk(chain: Any, arrays: List[Described]) -> Tuple[List[LayerCost], List[Described]]:
     """Every layer's cost, and the last one's outputs."""
     costs: List[LayerCost] = []
-    keys: Dict[Parameter, str] = {}
-    for name, layer in named_layers(chain).items():
-        for p in layer.collect_params().values():
-            if p not in keys:
-                keys[p] = f"{name}.{p.name}" if p.name in keys.values() else p.name
+    layers = named_layers(chain)
+    keys = parameter_keys(layers)
+    for name, layer in layers.items():
         cost, arrays = _cost(name, layer, arrays, keys)
         costs.append(cost)
     return costs, arrays
+
+
+def parameter_keys(layers: Dict[str, Block]) -> Dict[Parameter, str]:
+    """A name for every parameter of named layers: its own, or with its layer's if another one has that."""
+    keys: Dict[Parameter, str] = {}
+    for name, layer in layers.items():
+        for p in layer.collect_params().values():
+            if p not in keys:
+                keys[p] = f"{name}.{p.name}" if p.name in keys.values() else p.name
+    return keys
 
 
 def named_layers(chain: Any) -> Dict[str, Block]:
@@ -91,12 +109,39 @@ def named_layers(chain: Any) -> Dict[str, Block]:
 
 def _cost(name: str, layer: Block, ins: List[Described],
           keys: Dict[Parameter, str]) -> Tuple[LayerCost, List[Described]]:
-    outs, sizes = _infer(layer, ins)
-    own = {keys[p]: sizes[p.name] for p in layer.collect_params().values()}
-    itemsize = max((np.dtype(p.dtype).itemsize for p in layer.collect_params().values()), default=4)
+    """One layer's cost, and its outputs; `Uncomputable` if it can only run."""
+    try:
+        outs, sizes = _infer(layer, ins)
+    except Exception as error:  # whatever a layer that was written for arrays says of symbols, or MXNet of their shapes
+        raise Uncomputable(f"layer {name!r} ({type(layer).__name__}) cannot be computed from shapes ({reason(error)}); "
+                           "measure it with planning.profile") from error
+    cost = _sizes(name, layer, outs, {keys[p]: sizes[p.name] for p in layer.collect_params().values()})
     flops, kept, steps, note = _work(layer, ins, outs, sizes)
-    return LayerCost(name, flops, own, tuple(a.shape for a in outs), sum(a.bytes for a in outs), kept, steps, itemsize,
-                     note=note), outs
+    return replace(cost, flops=flops, activation_bytes=kept, steps=steps, note=note), outs
+
+
+def seen_cost(name: str, layer: Block, ins: Sequence[Any], outs: Sequence[Any],
+              keys: Dict[Parameter, str]) -> LayerCost:
+    """The cost of a layer that made ``outs`` of ``ins``, arrays or anything else: if it cannot be computed, the sizes
+    that were seen."""
+    arrays = _arrays(ins)
+    if len(arrays) == len(ins):
+        try:
+            return _cost(name, layer, arrays, keys)[0]
+        except Uncomputable:
+            pass
+    return _sizes(name, layer, _arrays(outs), {keys[p]: prod(p.shape) for p in layer.collect_params().values()})
+
+
+def _sizes(name: str, layer: Block, outs: Sequence[Described], sizes: Dict[str, int]) -> LayerCost:
+    sent = sum(a.bytes for a in outs)
+    itemsize = max((np.dtype(p.dtype).itemsize for p in layer.collect_params().values()), default=4)
+    return LayerCost(name, 0, sizes, tuple(a.shape for a in outs), sent, sent, itemsize=itemsize)
+
+
+def reason(error: Exception) -> str:
+    """The line of an error's text that says what is wrong; MXNet puts a trace before it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def _work(layer: Block, ins: List[Described], outs: List[Described],
@@ -115,7 +160,7 @@ def _work(layer: Block, ins: List[Described], outs: List[Described],
 def _infer(layer: Block, ins: Sequence[Described]) -> Tuple[List[Described], Dict[str, int]]:
     """Outputs and parameter sizes, by MXNet's own inference over symbols."""
     names = [f"input{i}" for i in range(len(ins))]
-    outs = layer(*(mx.sym.var(name) for name in names))
+    outs = layer(*map(variable, names))
     group = mx.sym.Group(list(as_tuple(outs)))
     used = {name: array for name, array in zip(names, ins) if name in group.list_arguments()}
     arg_shapes, out_shapes, aux_shapes = group.infer_shape(**{name: array.shape for name, array in used.items()})
@@ -123,6 +168,11 @@ def _infer(layer: Block, ins: Sequence[Described]) -> Tuple[List[Described], Dic
     named = zip(group.list_arguments() + group.list_auxiliary_states(), arg_shapes + aux_shapes)
     sizes = {name: prod(shape) for name, shape in named if name not in names}
     return [Described(tuple(shape), np.dtype(dtype).name) for shape, dtype in zip(out_shapes, out_types)], sizes
+
+
+def _arrays(values: Sequence[Any]) -> List[Described]:
+    """Those of the values that are arrays."""
+    return [_described(value) for value in values if isinstance(value, (Described, mx.nd.NDArray))]
 
 
 def _described(array: Any) -> Described:

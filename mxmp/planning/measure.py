@@ -3,33 +3,32 @@ from __future__ import annotations
 
 import time
 from statistics import median
-from typing import Callable, List, Sequence, Tuple
+from typing import Any, Callable, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet import autograd
 
 from ..nn.chain import as_tuple
-from ..nn.operators import is_float
+from ..nn.operators import is_float, is_recorded
 from .device import Link
 
 _WARM_UP = 2  # the first calls trace, choose kernels and take memory
 _SMALL, _LARGE = 1 << 8, 1 << 22  # float32 numbers: 1 KiB, 16 MiB
 
 
-def time_layer(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
-                  repeats: int) -> Tuple[float, float, Tuple]:
+def time_layer(call: Callable, arrays: Sequence[Any], trains: bool, repeats: int) -> Tuple[float, float, Tuple]:
     """Medians of a layer's forward and backward seconds, over ``repeats`` after two that do not count, and its outputs.
 
-    ``call`` is the layer; of its inputs those of a floating-point type get gradients; ``trains`` says whether it has
-    parameters with gradients.
+    ``call`` is the layer; of its inputs, which may be other things than arrays, those of a floating-point type get
+    gradients; ``trains`` says whether it has parameters with gradients.
     """
-    arrays = [array.detach() for array in arrays]
-    for array in filter(is_float, arrays):
+    arrays = _detached(arrays)
+    for array in _floats(arrays):
         array.attach_grad()
-    trains = trains or any(map(is_float, arrays))
+    trains = trains or bool(_floats(arrays))
     forward: List[float] = []
     backward: List[float] = []
-    outs: Tuple[mx.nd.NDArray, ...] = ()
+    outs: Tuple = ()
     for _ in range(_WARM_UP + repeats):
         mx.nd.waitall()
         begin = time.perf_counter()
@@ -38,15 +37,23 @@ def time_layer(call: Callable, arrays: Sequence[mx.nd.NDArray], trains: bool,
         mx.nd.waitall()
         forward.append(time.perf_counter() - begin)
         outs = as_tuple(out)
-        heads = [a for a in outs if is_float(a) and not any(a is array for array in arrays)] if trains else []
-        grads = [mx.nd.ones_like(head) for head in heads]
+        heads = [a for a in _floats(outs) if is_recorded(a) and not any(a is b for b in arrays)] if trains else []
+        grads = [head.ones_like() for head in heads]
         mx.nd.waitall()
         begin = time.perf_counter()
         if heads:
             autograd.backward(heads, grads)
         mx.nd.waitall()
         backward.append(time.perf_counter() - begin)
-    return median(forward[_WARM_UP:]), median(backward[_WARM_UP:]), tuple(array.detach() for array in outs)
+    return median(forward[_WARM_UP:]), median(backward[_WARM_UP:]), _detached(outs)
+
+
+def _detached(values: Sequence[Any]) -> Tuple:
+    return tuple(value.detach() if isinstance(value, mx.nd.NDArray) else value for value in values)
+
+
+def _floats(values: Sequence[Any]) -> List[mx.nd.NDArray]:
+    return [value for value in values if isinstance(value, mx.nd.NDArray) and is_float(value)]
 
 
 def time_link(source: mx.Context, target: mx.Context, repeats: int) -> Link:

@@ -12,7 +12,7 @@ from mxnet.gluon import Block, Parameter
 from ..contexts import check_contexts
 from ..nn.parameters import RowsParameter
 from ..runtime import machine
-from .analytic import analytic, named_layers
+from .analytic import named_layers, parameter_keys, reason, seen_cost, with_ends
 from .cost import LayerCost
 from .device import Link
 from .measure import time_layer, time_link
@@ -101,11 +101,13 @@ class Profile:
 
 
 def profile(chain: Any, contexts: Sequence[mx.Context], *inputs: mx.nd.NDArray, loss: Any = None, labels: Arrays = (),
-            cuts: Sequence[Piece] = ((1, 1),), layout: str = "NTC", repeats: int = 5) -> Profile:
+            cuts: Sequence[Piece] = ((1, 1),), layout: str = "NTC", repeats: int = 5,
+            hybridize: bool = True) -> Profile:
     """Measure forward and backward time of every layer, on one context of each kind, and the links between them.
 
-    Each layer runs alone, hybridized, for the first micro-batch and time chunk of each way to cut the batch; two runs
-    warm up, and medians count. Parameters keep their values, those without any get some; gradients become 0.
+    Each layer runs alone, for the first micro-batch and time chunk of each way to cut the batch; two runs warm up, and
+    medians count. What `analytic` says of a layer goes beside its times; of one that works on arrays only, the sizes
+    of its parameters and outputs. Parameters keep their values, those without any get some; gradients become 0.
 
     Parameters
     ----------
@@ -125,6 +127,8 @@ def profile(chain: Any, contexts: Sequence[mx.Context], *inputs: mx.nd.NDArray, 
         Axes of inputs and labels, as of `mxmp.Pipeline`.
     repeats : int, default 5
         Measurements of each time.
+    hybridize : bool, default True
+        Whether layers and loss are hybridized, as of `mxmp.Pipeline`; False leaves them as they are.
 
     Returns
     -------
@@ -134,12 +138,14 @@ def profile(chain: Any, contexts: Sequence[mx.Context], *inputs: mx.nd.NDArray, 
     Raises
     ------
     ValueError
-        If there is no context, or something else, or the batch cannot be cut so.
+        If there is no context, or something else, the batch cannot be cut so, or a layer cannot run; with its name.
     """
     contexts = check_contexts(contexts, "contexts")
     if not contexts:
         raise ValueError("there are no contexts to measure on; give at least one")
     blocks = [*named_layers(chain).values(), *([loss] if isinstance(loss, Block) else [])]
+    for block in blocks if hybridize else ():
+        block.hybridize()
     layers: Dict[str, Dict[Piece, List[LayerCost]]] = {}
     for context in {context.device_type: context for context in reversed(contexts)}.values():
         with _living_on(context, blocks):
@@ -166,13 +172,21 @@ def _measured(chain: Any, context: mx.Context, batch: Tuple[Arrays, Arrays], los
 def _costs(chain: Any, arrays: Arrays, context: mx.Context, repeats: int,
            loss: Any) -> Tuple[List[LayerCost], Arrays]:
     """Every layer's cost, and the last one's outputs."""
-    arrays = [array.as_in_context(context) for array in arrays]
+    inputs: Arrays = [array.as_in_context(context) for array in arrays]
+    outs = inputs
     costs = []
-    for cost, layer in zip(analytic(chain, *arrays, loss=loss), named_layers(chain).values()):
-        trains = any(p.grad_req != "null" for p in layer.collect_params().values())
-        forward, backward, arrays = time_layer(layer, arrays, trains, repeats)
-        costs.append(replace(cost, forward=forward, backward=backward, note=""))
-    return costs, arrays
+    layers = named_layers(chain)
+    for name, layer in layers.items():
+        ins, trains = outs, any(p.grad_req != "null" for p in layer.collect_params().values())
+        try:
+            forward, backward, outs = time_layer(layer, ins, trains, repeats)
+        except Exception as error:
+            text = reason(error)
+            remedy = "; give hybridize=False" if "Symbol" in text else ""  # only where it is traced has it symbols
+            raise ValueError(f"layer {name!r} ({type(layer).__name__}) cannot be measured: {text}{remedy}") from error
+        known = seen_cost(name, layer, ins, outs, parameter_keys(layers))
+        costs.append(replace(known, forward=forward, backward=backward, note=""))
+    return with_ends(costs, inputs, outs, loss), outs
 
 
 def _loss_seconds(loss: Any, outs: Arrays, labels: Arrays, context: mx.Context, repeats: int) -> Sequence[float]:
@@ -213,7 +227,6 @@ def _living_on(context: mx.Context, blocks: Sequence[Block]) -> Iterator[None]:
                 parameter.reset_ctx([context])
             if parameter.grad_req == "write":
                 parameter.grad_req = "add"
-        block.hybridize()
     try:
         yield
     finally:

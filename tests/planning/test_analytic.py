@@ -129,6 +129,34 @@ def test_a_layer_of_an_unknown_kind_has_a_note():
     assert (found.flops, found.parameters, found.out_shapes) == (0, 4 * 3 * 2 + 4, ((N, 4, T - 1),))
 
 
+class OfArrays(mx.gluon.Block):
+    """A user's block that asks arrays for their shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = gluon_nn.Dense(4)
+
+    def forward(self, data):
+        return self.dense(data.reshape((data.shape[0], -1)))
+
+
+@pytest.mark.parametrize("around", [lambda layer: layer, lambda layer: nn.Select(layer, (0,))])
+def test_a_layer_that_works_on_arrays_only_is_named(around):
+    chain = nn.Chain()
+    chain.add_named("first", gluon_nn.Dense(6, flatten=False))
+    chain.add_named("own", around(OfArrays()))
+    with pytest.raises(ValueError, match=r"layer 'own' \((OfArrays|Select)\) cannot be computed from shapes "
+                                         r"\('Symbol' object has no attribute 'shape'\); measure it with planning.profile"):
+        analytic(chain, (N, 3, 5))
+
+
+def test_a_layer_that_cannot_take_what_comes_is_named():
+    layers = [gluon_nn.Dense(5), gluon_nn.Dense(4, in_units=6)]
+    with pytest.raises(ValueError, match=r"layer '1' \(Dense\) cannot be computed from shapes \(MXNetError: .*"
+                                         r"Shape inconsistent"):
+        analytic(layers, (N, 3))
+
+
 def test_a_shared_parameter_has_one_name_in_all_its_layers():
     embedding = nn.SequenceEmbedding(100, 4)
     chain = [embedding, nn.LSTMLayer(4), nn.Projection(100, 4, shared=embedding)]

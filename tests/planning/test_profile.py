@@ -6,7 +6,7 @@ import pytest
 from mxnet.gluon import nn as gluon_nn
 
 from mxmp import nn
-from mxmp.planning import Link, Profile, analytic, profile
+from mxmp.planning import Link, Profile, analytic, profile, tune
 
 CPUS = [mx.cpu(0), mx.cpu(1)]
 
@@ -64,6 +64,72 @@ def test_a_foreign_layer_of_unknown_work_is_measured_too():
     costs = profile(layers, CPUS[:1], mx.nd.ones((2, 4, 5)), repeats=1).costs()
     assert [bool(cost.note) for cost in costs] == [False, False]
     assert all(cost.forward > 0 for cost in costs)
+
+
+class Opened(mx.gluon.Block):
+    """Shapes and Python's own control flow, a mask that no gradient passes, None and a number beside the result."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = gluon_nn.Dense(4)
+
+    def forward(self, data):
+        data = data.reshape((data.shape[0], -1))
+        while float(data.sum().asscalar()) < 100:
+            data = data * 2
+        return self.dense(data), mx.nd.ones((data.shape[0], 1)), None, 3
+
+
+class Closed(mx.gluon.Block):
+    def forward(self, data, mask, nothing, factor):
+        assert nothing is None
+        return data * mask * factor
+
+
+class Wide(mx.gluon.HybridBlock):
+    """Works only as long as it is not hybridized."""
+
+    def hybrid_forward(self, F, data):
+        return data * data.shape[1]
+
+
+def own_chain():
+    chain = nn.Chain()
+    chain.add_named("first", gluon_nn.Dense(6, flatten=False))
+    chain.add_named("opened", Opened())
+    chain.add_named("closed", Closed())
+    chain.add_named("last", gluon_nn.Dense(2))
+    return chain
+
+
+def test_layers_that_work_on_arrays_only_are_measured_and_the_others_computed_beside_it():
+    found = profile(own_chain(), CPUS, mx.nd.ones((8, 3, 5)), loss=mx.gluon.loss.L2Loss(), labels=[mx.nd.ones((8, 2))],
+                    cuts=[(1, 1), (2, 1)], repeats=1)
+    first, opened, closed, last = found.costs(2)
+    assert all(cost.forward > 0 and cost.backward > 0 and not cost.note for cost in found.costs(2))
+    assert (first.flops, last.flops) == (2 * 4 * 3 * 5 * 6, 2 * 4 * 4 * 2)
+    assert [cost.parameters for cost in found.costs(2)] == [5 * 6 + 6, 3 * 6 * 4 + 4, 0, 4 * 2 + 2]
+    assert (opened.flops, opened.out_shapes, opened.sent_bytes) == (0, ((4, 4), (4, 1)), 4 * 4 * (4 + 1))
+    assert (closed.flops, closed.out_shapes, closed.activation_bytes) == (0, ((4, 4),), 4 * 4 * 4)
+    for choice in tune(found.costs, CPUS, [1, 2], schedules=["1f1b"]):
+        assert sum(choice.plan.counts) == 4
+
+
+def test_layers_are_hybridized_unless_the_users_own_state_shall_stay():
+    layers, data = [gluon_nn.Dense(6), Wide()], mx.nd.ones((4, 5))
+    with pytest.raises(ValueError, match=r"layer '1' \(Wide\) cannot be measured: 'Symbol' object has no attribute "
+                                         "'shape'; give hybridize=False"):
+        profile(layers, CPUS[:1], data, repeats=1)
+    layers[0].hybridize()
+    layers[1].hybridize(False)
+    costs = profile(layers, CPUS[:1], data, repeats=1, hybridize=False).costs()
+    assert [cost.out_shapes for cost in costs] == [((4, 6),)] * 2 and all(cost.forward > 0 for cost in costs)
+    assert [layer._active for layer in layers] == [True, False]
+
+
+def test_a_layer_that_cannot_run_is_named():
+    with pytest.raises(ValueError, match=r"layer '1' \(Dense\) cannot be measured: .*Shape inconsistent"):
+        profile([gluon_nn.Dense(5), gluon_nn.Dense(4, in_units=6)], CPUS[:1], mx.nd.ones((4, 3)), repeats=1)
 
 
 def test_a_file_brings_back_the_same_profile(tmp_path):
