@@ -1,10 +1,13 @@
 """What the blocks here share: they work where their parameters are, and states may be given or left out."""
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock, Parameter
+from mxnet.gluon.rnn.rnn_layer import _RNNLayer
+
+LAYOUTS = ("TNC", "NTC")
 
 
 class TracedBlock(HybridBlock):
@@ -84,12 +87,15 @@ class StatefulBlock(TracedBlock):
     instead, which two threads would fight over.
 
     Subclasses define ``begin_state(batch_size, func, **kwargs)`` and a ``hybrid_forward`` whose last input is the
-    list of states and that returns ``(output, new_states)``. The first input is time first, (T, N, C). Inputs and
-    states from another context than the parameters' are moved there, as of every block here.
+    list of states and that returns ``(output, new_states)``. The first input and the output are time first, (T, N, C),
+    unless the attribute ``layout`` is 'NTC'. Inputs and states from another context than the parameters' are moved
+    there, as of every block here.
 
     Exported by itself the block has its states as inputs and outputs (``data0``, ``data1``, ...), inside another block
     only if that passes them on.
     """
+
+    layout = "TNC"
 
     def begin_state(self, batch_size: int = 0, func: Callable = mx.nd.zeros, **kwargs: Any) -> List:
         """Returns zero states for ``batch_size`` sequences; ``kwargs`` go to ``func`` (``ctx``, for example)."""
@@ -100,16 +106,28 @@ class StatefulBlock(TracedBlock):
             args = args[:-1]
         data, args = move_to(self, (data, args))  # before zero states are made for it
         if isinstance(data, mx.nd.NDArray):
-            check_sequence(data.shape)
+            check_sequence(data.shape, self.layout)
         if args and isinstance(args[-1], (list, tuple)):
             return super().__call__(data, *args[:-1], list(args[-1]))
         if isinstance(data, mx.sym.Symbol):
             states = self.begin_state(func=mx.sym.zeros)
         elif isinstance(data, mx.nd.NDArray):
-            states = self.begin_state(data.shape[1], ctx=data.context)
+            states = self.begin_state(data.shape[self.layout.index("N")], ctx=data.context)
         else:
             return super().__call__(data, *args)  # Gluon says what a block takes
         return super().__call__(data, *args, states)[0]
+
+
+def layout_of(block: Block) -> Optional[str]:
+    """'TNC' or 'NTC' if a block, one of Gluon's recurrent layers too, has a layout of its own, else None."""
+    own = block._layout if isinstance(block, _RNNLayer) else getattr(block, "layout", None)
+    return own if own in LAYOUTS else None
+
+
+def check_layout(layout: str) -> None:
+    """Refuse a ``layout`` that is none."""
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout must be 'TNC' or 'NTC', got {layout!r}")
 
 
 def check_sequence(shape: Tuple[int, ...], layout: str = "TNC") -> None:

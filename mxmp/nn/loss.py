@@ -5,7 +5,7 @@ from typing import Any
 
 import mxnet as mx
 
-from .base import MovingBlock
+from .base import MovingBlock, check_layout
 from .operators import total, within
 
 
@@ -46,7 +46,7 @@ class LabelSmoothedLoss(MovingBlock):
                  params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
         check(smoothing, layout)
-        self._smoothing, self._dtype, self._layout = smoothing, dtype, layout
+        self._smoothing, self._dtype, self.layout = smoothing, dtype, layout
 
     def cast(self, dtype: str) -> None:
         """Change the type of the logits that it takes to ``dtype``."""
@@ -55,11 +55,11 @@ class LabelSmoothedLoss(MovingBlock):
 
     def hybrid_forward(self, F: Any, logits: Any, label: Any, valid_length: Any = None) -> Any:
         log_probs = F.log_softmax(logits, axis=-1)  # (T, N, V)
-        label = F.transpose(label) if self._layout == "TNC" else label
+        label = F.transpose(label) if self.layout == "TNC" else label
         loss = -(1 - self._smoothing) * F.pick(log_probs, label, axis=-1)  # (T, N)
         if self._smoothing:
             loss = loss - self._smoothing * self._mean(F, log_probs)
-        return over_time(F, loss, valid_length, self._layout)
+        return over_time(F, loss, valid_length, self.layout)
 
     def _mean(self, F: Any, log_probs: Any) -> Any:
         known = 0 if F is mx.sym else log_probs.shape[-1]
@@ -74,8 +74,7 @@ def check(smoothing: float, layout: str) -> None:
     """Refuse options that a loss cannot have."""
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}")
-    if layout not in ("TNC", "NTC"):
-        raise ValueError(f"layout must be 'TNC' or 'NTC', got {layout!r}")
+    check_layout(layout)
 
 
 def over_time(F: Any, losses: Any, valid_length: Any, layout: str) -> Any:

@@ -6,7 +6,8 @@ from typing import Any, Callable, List
 
 import mxnet as mx
 
-from .base import StatefulBlock
+from .base import StatefulBlock, check_layout
+from .operators import time_first
 
 # MXNet's own CPU kernel, which runs where oneDNN's does not, computes nonsense for grad_req='add': from it the gradient
 # must go to another array first, and be added from there.
@@ -34,20 +35,22 @@ class LSTMLayer(StatefulBlock):
         that forgets sooner tells tokens apart, and an attention over it learns faster.
     dtype : str, default 'float32'
         Type of the parameter, the states and the output.
+    layout : str, default 'TNC'
+        'TNC' or 'NTC', of input and output.
 
     Inputs
     ------
-    - **data**: (T, N, C) float, time first.
+    - **data**: (T, N, C) or, with 'NTC', (N, T, C), float.
     - **states**: None, or a list of two arrays (1, N, H) float: hidden and cell state.
 
     Outputs
     -------
-    - **out**: (T, N, H) float; with states given ``(out, [hidden, cell])``, each state (1, N, H).
+    - **out**: (T, N, H) or (N, T, H), float; with states given ``(out, [hidden, cell])``, each state (1, N, H).
 
     Raises
     ------
     ValueError
-        If ``hidden_size`` is below 1.
+        If ``hidden_size`` is below 1, or the layout is none.
 
     Examples
     --------
@@ -58,11 +61,12 @@ class LSTMLayer(StatefulBlock):
     """
 
     def __init__(self, hidden_size: int, dropout: float = 0.0, input_size: int = 0, weight_initializer: Any = None,
-                 dtype: str = "float32", prefix: Any = None, params: Any = None) -> None:
+                 dtype: str = "float32", layout: str = "TNC", prefix: Any = None, params: Any = None) -> None:
         super().__init__(prefix=prefix, params=params)
         if hidden_size < 1:
             raise ValueError(f"hidden_size must be at least 1, got {hidden_size}")
-        self._hidden_size = hidden_size
+        check_layout(layout)
+        self._hidden_size, self.layout = hidden_size, layout
         self._dtype = dtype
         weights = mx.initializer.create(weight_initializer or mx.init.Uniform(hidden_size ** -0.5))
         with self.name_scope():
@@ -90,13 +94,14 @@ class LSTMLayer(StatefulBlock):
         self._dtype = dtype
 
     def hybrid_forward(self, F: Any, data: Any, states: Any, parameters: Any) -> Any:
+        data = time_first(F, data, self.layout)
         if self.dropout is not None:
             data = self.dropout(data)
         if self._dtype != "float32" or not _ADDS_UP:
             parameters = F.identity(parameters)
         out, hidden, cell = F.RNN(data, parameters, *states, state_size=self._hidden_size, num_layers=1,
                                   mode="lstm", state_outputs=True)  # (T, N, H), (1, N, H), (1, N, H)
-        return out, [hidden, cell]
+        return time_first(F, out, self.layout), [hidden, cell]
 
     def __repr__(self) -> str:
         length, size = self.parameters.shape[0], self._hidden_size

@@ -17,6 +17,11 @@ def side_by_side(F: Any, left: Any, right: Any) -> Any:
     return F.reshape(F.stack(left, right, axis=2), shape=(0, 0, -3))
 
 
+def time_first(F: Any, data: Any, layout: str) -> Any:
+    """An array of a layout, 'NTC' or 'TNC', time first; or one that is time first in this layout."""
+    return F.swapaxes(data, 0, 1) if layout == "NTC" else data
+
+
 def total(F: Any, data: Any, size: int, dtype: str) -> Any:
     """The sums of (A, B, V) ``data`` over its last axis, (A, B); V is ``size``, or 0 if a symbol is to find it out.
 

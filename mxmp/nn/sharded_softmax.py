@@ -81,7 +81,7 @@ class ShardedSoftmaxLoss(Block):
             raise ValueError(f"{vocab_size} tokens cannot be split over {len(contexts)} contexts; give at least one "
                              "context and at most one for each token")
         check(label_smoothing, layout)
-        self._vocab_size, self._smoothing, self._layout = vocab_size, label_smoothing, layout
+        self._vocab_size, self._smoothing, self.layout = vocab_size, label_smoothing, layout
         drawn: Dict[str, mx.nd.NDArray] = {}
         ends = [0, *accumulate(even_sizes(vocab_size, len(contexts)))]
         self.shards: List[SoftmaxShard] = []
@@ -111,7 +111,7 @@ class ShardedSoftmaxLoss(Block):
 
     def forward(self, hidden: mx.nd.NDArray, label: mx.nd.NDArray, valid_length: Any = None) -> mx.nd.NDArray:
         home = hidden.context
-        label = (label if self._layout == "NTC" else label.swapaxes(0, 1)).astype("int32")  # (T, N), as hidden
+        label = (label if self.layout == "NTC" else label.swapaxes(0, 1)).astype("int32")  # (T, N), as hidden
         label = label.clip(0, self._vocab_size - 1)
         labels = [label - shard.start for shard in self.shards]
         outs = [shard(*arrays) for shard, arrays in zip(self.shards, self._sent(zip([hidden] * len(labels), labels)))]
@@ -121,7 +121,7 @@ class ShardedSoftmaxLoss(Block):
         loss = log_sum_exp(logits - log_probs) - (1 - self._smoothing) * mx.nd.sum(logits * own, axis=0)  # (T, N)
         for logit_sums in sums:  # one, with smoothing
             loss = loss - self._smoothing / self._vocab_size * mx.nd.sum(logit_sums, axis=0)
-        return over_time(mx.nd, loss, valid_length, self._layout)
+        return over_time(mx.nd, loss, valid_length, self.layout)
 
     def top_k(self, hidden: mx.nd.NDArray, k: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         """The k most likely tokens; no context gets more than k candidates from each other one.

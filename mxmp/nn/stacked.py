@@ -7,7 +7,7 @@ import mxnet as mx
 from mxnet.gluon.rnn.rnn_layer import _RNNLayer
 
 from ..contexts import check_contexts
-from .base import check_sequence
+from .base import check_layout, check_sequence
 from .chain import Chain, TimeFirst, variable, write_export
 from .operators import join_rows, take_rows
 from .parameters import PinnedParameter
@@ -210,8 +210,7 @@ def _check(hidden_size: int, num_layers: int, contexts: Any, layout: str, dropou
     if contexts is not None and not 1 <= len(check_contexts(contexts, "contexts")) <= num_layers:
         raise ValueError(f"{num_layers} layers cannot live on {len(contexts)} contexts; give at least one context and "
                          "at most one for each layer")
-    if layout not in ("TNC", "NTC"):
-        raise ValueError(f"layout must be 'TNC' or 'NTC', got {layout!r}")
+    check_layout(layout)
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
     if residual_from is not None and residual_from < 1:

@@ -9,6 +9,7 @@ from mxnet.gluon import Block, loss, rnn
 from mxnet.gluon import nn as gluon_nn
 
 from .. import nn
+from ..nn.base import layout_of
 from .cost import Shape
 
 _FEW_ROWS = 128  # below, oneDNN's recurrent kernels keep their gates twice
@@ -92,22 +93,25 @@ def _(layer: nn.AttentionalOutput, ins: Shapes, outs: Shapes, sizes: Sizes) -> W
 
 @work.register
 def _(layer: nn.LSTMLayer, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
-    kept = _recurrent("lstm", ins[0], layer.hidden_size) + (prod(ins[0]) if layer.dropout is not None else 0)
-    return Work(_flat_weights(outs, sizes), kept, ins[0][0])
+    shape = _time_first(layer, ins[0])
+    kept = _recurrent("lstm", shape, layer.hidden_size) + (prod(shape) if _copies(layer) else 0)
+    return Work(_flat_weights(outs, sizes), kept + (prod(outs[0]) if layer.layout == "NTC" else 0), shape[0])
 
 
 @work.register
 def _(layer: nn.BidirectionalLSTM, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
-    one = work(layer.left, ins[:1], outs, {}).kept or 0
-    kept = 2 * one + prod(ins[0]) + prod(outs[0])  # the reversed input, and both directions side by side
-    return Work(_flat_weights(outs, sizes), kept, ins[0][0])
+    shape = _time_first(layer, ins[0])
+    one = work(layer.left, [shape], outs, {}).kept or 0
+    turned = prod(shape) if layer.layout == "NTC" else 0
+    kept = 2 * one + turned + prod(shape) + prod(outs[0])  # the reversed input, and both directions side by side
+    return Work(_flat_weights(outs, sizes), kept, shape[0])
 
 
 @work.register
 def _(layer: nn.ContextLSTM, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
     joined = (*ins[0][:2], ins[0][2] + ins[1][2])
-    kept = prod(joined) + (work(layer.lstm, [joined], outs, {}).kept or 0)
-    return Work(_flat_weights(outs, sizes), kept, ins[0][0])
+    kept = (0 if _copies(layer.lstm) else prod(joined)) + (work(layer.lstm, [joined], outs, {}).kept or 0)
+    return Work(_flat_weights(outs, sizes), kept, _time_first(layer, joined)[0])
 
 
 @work.register
@@ -128,7 +132,7 @@ def _(layer: Block, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
         kept += directions * _joined_weights(layer._mode, (steps, rows, width), size)
         width = directions * size
         kept += (directions - 1) * steps * rows * width  # both directions side by side
-    return Work(_every_weight(outs, sizes), kept, steps * layer._num_layers)
+    return Work(_every_weight(outs, sizes), kept + _turned(layer, ins, outs), steps * layer._num_layers)
 
 
 @work.register
@@ -138,7 +142,7 @@ def _(layer: nn.StackedLSTM, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
         out = (*shape[:2], inner.num_directions * inner.hidden_size)
         kept += work(inner, [shape], [out], {}).kept or 0
         shape = out
-    return Work(_every_weight(outs, sizes), kept, shape[0] * layer._num_layers)
+    return Work(_every_weight(outs, sizes), kept + _turned(layer, ins, outs), shape[0] * layer._num_layers)
 
 
 @work.register
@@ -153,7 +157,17 @@ def _(layer: nn.Select, ins: Shapes, outs: Shapes, sizes: Sizes) -> Work:
 
 
 def _time_first(layer: Block, shape: Shape) -> Shape:
-    return shape if layer._layout == "TNC" else (shape[1], shape[0], shape[2])
+    return shape if layout_of(layer) == "TNC" else (shape[1], shape[0], shape[2])
+
+
+def _turned(layer: Block, ins: Shapes, outs: Shapes) -> int:
+    """What stays of turning a batch-first layer's input and output."""
+    return 0 if layout_of(layer) == "TNC" else prod(ins[0]) + prod(outs[0])
+
+
+def _copies(layer: nn.LSTMLayer) -> bool:
+    """Whether the operator reads an array of its own: its input dropped, turned, or both."""
+    return layer.dropout is not None or layer.layout == "NTC"
 
 
 def _every_weight(outs: Shapes, sizes: Sizes) -> int:

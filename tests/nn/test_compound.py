@@ -186,3 +186,40 @@ def test_a_residual_takes_the_inputs_width_from_the_first_call():
 def test_begin_state_is_the_blocks():
     states = Residual(ContextLSTM(5, dtype="float64")).begin_state(3, ctx=mx.cpu(1))
     assert [(s.shape, s.dtype.__name__, s.context) for s in states] == 2 * [((1, 3, 5), "float64", mx.cpu(1))]
+
+
+TURNED = {"BidirectionalLSTM": (lambda layout: BidirectionalLSTM(4, input_size=4, layout=layout),
+                                [np.array([5, 1, 3])]),
+          "ContextLSTM": (lambda layout: ContextLSTM(4, input_size=8, layout=layout), [uniform(3, STEPS, 4, seed=2)]),
+          "Residual": (lambda layout: Residual(LSTMLayer(4, input_size=4, layout=layout)), []),
+          "Residual of Gluon's": (lambda layout: Residual(mx.gluon.rnn.LSTM(4, input_size=4, layout=layout)), [])}
+
+
+def turned(array):
+    return array.swapaxes(0, 1) if array.ndim == 3 else array
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+@pytest.mark.parametrize("name", TURNED)
+def test_batch_first_is_time_first_turned(name, hybridize):
+    make, others = TURNED[name]
+    batch_first, time_first = (initialized(make(layout), hybridize=hybridize) for layout in ("NTC", "TNC"))
+    inputs = [uniform(3, STEPS, 4, seed=1), *others]
+    assert_same(trace(batch_first, *inputs, block=batch_first),
+                trace(lambda *arrays: turned(time_first(*map(turned, arrays))), *inputs, block=time_first))
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+@pytest.mark.parametrize("name", [name for name in TURNED if name != "BidirectionalLSTM"])
+def test_states_are_the_same_batch_first(name, hybridize):
+    make, others = TURNED[name]
+    batch_first, time_first = (initialized(make(layout), hybridize=hybridize) for layout in ("NTC", "TNC"))
+    inputs = [uniform(3, STEPS, 4, seed=1), *others]
+    states = [uniform(1, 3, 4, seed=3), uniform(1, 3, 4, seed=4)]
+
+    def time_first_turned(*arrays):
+        out, news = time_first(*map(turned, arrays[:-2]), list(arrays[-2:]))
+        return turned(out), news
+
+    assert_same(trace(lambda *arrays: batch_first(*arrays[:-2], list(arrays[-2:])), *inputs, *states,
+                      block=batch_first), trace(time_first_turned, *inputs, *states, block=time_first))

@@ -36,9 +36,9 @@ def test_starts_from_zeros_without_states(steps, rows, width, size, hybridize):
     assert_same(trace(layer, data, block=layer), expected)
 
 
-def gluon_twin(layer, ctx=None, width=4, size=5):
+def gluon_twin(layer, ctx=None, width=4, size=5, layout="TNC"):
     """A gluon.rnn.LSTM with the layer's numbers, its arrays cut from the flat one in the order of the operator."""
-    twin = mx.gluon.rnn.LSTM(size, input_size=width)
+    twin = mx.gluon.rnn.LSTM(size, input_size=width, layout=layout)
     twin.initialize(ctx=ctx or mx.cpu())
     flat, start = layer.parameters.data(), 0
     for parameter in (twin.l0_i2h_weight, twin.l0_h2h_weight, twin.l0_i2h_bias, twin.l0_h2h_bias):
@@ -63,6 +63,18 @@ def test_is_gluons_lstm_with_its_arrays_in_one(ctx, hybridize):
     assert_same(trace(with_states(layer), *inputs, block=layer, ctx=ctx),
                 packed(trace(with_states(twin), *inputs, block=twin, ctx=ctx), 6))
     assert_same(trace(layer, inputs[0], block=layer, ctx=ctx), packed(trace(twin, inputs[0], block=twin, ctx=ctx), 2))
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_batch_first_is_gluons_batch_first_lstm(hybridize):
+    layer = initialized(LSTMLayer(5, input_size=4, layout="NTC"), hybridize=hybridize)
+    twin = gluon_twin(layer, layout="NTC")
+    data, *states = random_inputs()
+    data = data.swapaxes(0, 1)
+    assert_same(trace(with_states(layer), data, *states, block=layer),
+                packed(trace(with_states(twin), data, *states, block=twin), 6))
+    assert_same(trace(layer, data, block=layer), packed(trace(twin, data, block=twin), 2))
+    assert [state.shape for state in layer.begin_state(3)] == [(1, 3, 5)] * 2
 
 
 @pytest.mark.parametrize("hybridize", [False, True])
@@ -139,21 +151,23 @@ def test_weight_initializer_fills_the_matrices_only():
     np.testing.assert_array_equal(flat, [1] * 4 * 4 * (3 + 4) + [0] * 2 * 4 * 4)
 
 
-def test_dropout_has_one_mask_per_sequence_over_the_input():
+@pytest.mark.parametrize("layout", ["TNC", "NTC"])
+def test_dropout_has_one_mask_per_sequence_over_the_input(layout):
     mx.random.seed(1)
-    layer = initialized(LSTMLayer(5, dropout=0.25, input_size=64), hybridize=True)
-    plain = initialized(LSTMLayer(5, input_size=64))
+    layer = initialized(LSTMLayer(5, dropout=0.25, input_size=64, layout=layout), hybridize=True)
+    plain = initialized(LSTMLayer(5, input_size=64, layout=layout))
     plain.parameters.set_data(layer.parameters.data())
-    data = mx.nd.array(uniform(6, 3, 64))
+    data = mx.nd.array(uniform(*((6, 3) if layout == "TNC" else (3, 6)), 64))
     data.attach_grad()
     with mx.autograd.record():
         out = layer(data)
     out.backward()
     kept = data.grad.asnumpy() != 0  # what is dropped has no influence
+    expected = plain(data * mx.nd.array(kept / 0.75))
+    kept = kept if layout == "TNC" else kept.swapaxes(0, 1)
     assert (kept == kept[:1]).all()
     assert (kept[0, 0] != kept[0, 1]).any() and (kept[0, 1] != kept[0, 2]).any()
     assert 0.6 < kept[0].mean() < 0.9
-    expected = plain(data * mx.nd.array(kept / 0.75))
     assert_same([out.asnumpy()], [expected.asnumpy()])
 
 
@@ -185,6 +199,11 @@ def test_cast_covers_the_states_that_are_left_out():
     layer = initialized(LSTMLayer(5, input_size=4))
     layer.cast("float64")
     assert layer(mx.nd.ones((6, 3, 4), dtype="float64")).dtype == np.float64
+
+
+def test_refuses_an_unknown_layout():
+    with pytest.raises(ValueError, match="layout must be 'TNC' or 'NTC', got 'NCT'"):
+        LSTMLayer(4, layout="NCT")
 
 
 @pytest.mark.parametrize("size", [0, -3])

@@ -18,13 +18,15 @@ def measured():
 
 
 @pytest.mark.parametrize("case", ["LSTMLayer", "LSTMLayer, many rows", "LSTMLayer, dropout", "BidirectionalLSTM",
-                                  "ContextLSTM", "Residual", "SequenceEmbedding", "MaskedAttention",
-                                  "AttentionalOutput", "Projection", "LabelSmoothedLoss", "ShardedSoftmaxLoss",
-                                  "SoftmaxCrossEntropyLoss", "Dense", "Dropout", "LayerNorm", "Embedding",
-                                  "TimeFirst", "LSTM", "LSTM of two layers, both ways", "StackedLSTM",
-                                  "RecurrentLayer", "RecurrentLayer, GRU both ways",
-                                  "RecurrentLayer, dropout and residual", "StackedLSTM, dropout and residual",
-                                  "GRU", "RNN"])
+                                  "ContextLSTM", "ContextLSTM, dropout", "Residual", "SequenceEmbedding",
+                                  "MaskedAttention", "AttentionalOutput", "Projection", "LabelSmoothedLoss",
+                                  "ShardedSoftmaxLoss", "SoftmaxCrossEntropyLoss", "Dense", "Dropout", "LayerNorm",
+                                  "Embedding", "TimeFirst", "LSTM", "LSTM of two layers, both ways", "StackedLSTM",
+                                  "LSTMLayer, batch first", "LSTMLayer, batch first, dropout",
+                                  "BidirectionalLSTM, batch first", "ContextLSTM, batch first", "LSTM, batch first",
+                                  "StackedLSTM, batch first", "RecurrentLayer", "RecurrentLayer, GRU both ways",
+                                  "RecurrentLayer, dropout and residual", "StackedLSTM, dropout and residual", "GRU",
+                                  "RNN"])
 def test_a_layer_keeps_what_the_formula_says(measured, case):
     kept, expected = measured[case]
     assert kept == pytest.approx(expected, rel=0.03)
