@@ -35,6 +35,7 @@ class MaskedAttention(MovingBlock):
     - **context**: (T, N, D) float.
     """
 
+    layout = "TNC"  # of query, memory and context
     chunkable = False  # every output depends on the whole memory: a pipeline must not cut it in time
 
     def __init__(self, memory_size: int, query_size: int = 0, prefix: Any = None, params: Any = None) -> None:

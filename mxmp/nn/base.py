@@ -5,6 +5,7 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock, Parameter
+from mxnet.gluon.loss import CTCLoss
 from mxnet.gluon.rnn.rnn_layer import _RNNLayer
 
 LAYOUTS = ("TNC", "NTC")
@@ -118,9 +119,9 @@ class StatefulBlock(TracedBlock):
         return super().__call__(data, *args, states)[0]
 
 
-def layout_of(block: Block) -> Optional[str]:
-    """'TNC' or 'NTC' if a block, one of Gluon's recurrent layers too, has a layout of its own, else None."""
-    own = block._layout if isinstance(block, _RNNLayer) else getattr(block, "layout", None)
+def layout_of(block: Any) -> Optional[str]:
+    """'TNC' or 'NTC' if a block, Gluon's recurrent layers and CTCLoss too, has a layout of its own, else None."""
+    own = block._layout if isinstance(block, (_RNNLayer, CTCLoss)) else getattr(block, "layout", None)
     return own if own in LAYOUTS else None
 
 

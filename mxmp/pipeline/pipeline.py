@@ -5,11 +5,13 @@ from typing import Any, Callable, List, Optional
 
 from mxnet import autograd
 
+from ..nn.chain import as_chain
 from ..planning import Plan
 from .checks import check_options
 from .cut import Data, Feed
 from .errors import Loss, Probes
 from .gradients import AddingUp
+from .layouts import check_layouts
 from .staged_chain import StagedChain
 from .states import States, check_chunkable, cut_states, join_states
 from .step import Step
@@ -73,9 +75,11 @@ class Pipeline(StagedChain):
                  num_chunks: int = 1, schedule: str = "1f1b", layout: str = "NTC", reduction: str = "sum",
                  hybridize: bool = True) -> None:
         check_options(loss, num_microbatches, num_chunks, schedule, layout, reduction)
-        super().__init__(chain, plan, loss, reduction)
+        chain = as_chain(chain)
         if num_chunks > 1:
-            check_chunkable(self.chain._children)
+            check_chunkable(chain._children)
+        check_layouts(chain._children, layout, loss)
+        super().__init__(chain, plan, loss, reduction)
         self.num_microbatches, self.num_chunks = num_microbatches, num_chunks
         self.schedule, self.layout, self.reduction, self.hybridize = schedule, layout, reduction, hybridize
         self._adding, self._probes = AddingUp(), Probes()

@@ -81,6 +81,6 @@ def test_layers_that_cannot_run_in_time_chunks_are_refused_by_name(layer, messag
     chain = Chain()
     chain.add_named("even", LSTMLayer(4, input_size=4))
     chain.add_named("odd", layer)
-    Pipeline(chain, Plan((1, 1), CONTEXTS[:2]), num_chunks=1).close()
+    Pipeline(chain, Plan((1, 1), CONTEXTS[:2]), num_chunks=1, layout="TNC").close()
     with pytest.raises(ValueError, match=message):
-        Pipeline(chain, Plan((1, 1), CONTEXTS[:2]), num_chunks=2)
+        Pipeline(chain, Plan((1, 1), CONTEXTS[:2]), num_chunks=2, layout="TNC")
