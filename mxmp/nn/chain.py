@@ -1,7 +1,7 @@
 """A chain of named layers that hand tuples of arrays from one to the next, its wiring, and its way to files."""
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Sequence, Tuple
+from typing import Any, Callable, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock
@@ -56,14 +56,25 @@ class Chain(gluon_nn.Sequential):
         inputs : sequence of str, default ('data',)
             A name for each of the chain's inputs, those that ``gluon.SymbolBlock.imports`` is given.
 
+        Raises
+        ------
+        ValueError
+            If a layer works on arrays only.
+
         Examples
         --------
         >>> chain.export("model", inputs=("src", "src_len", "tgt"))
         >>> one = mx.gluon.SymbolBlock.imports("model-symbol.json", ["src", "src_len", "tgt"], "model-0000.params",
         ...                                    ctx=mx.gpu(0))
         """
-        write_export(self, run_layers(self._children.values(), tuple(variable(name) for name in inputs)), path, epoch,
-                     remove_amp_cast)
+        outputs = tuple(map(variable, inputs))
+        for name, layer in self._children.items():
+            try:
+                outputs = as_tuple(layer(*outputs))
+            except (AttributeError, mx.base.NotImplementedForSymbol) as error:
+                raise ValueError(f"layer {name!r} ({type(layer).__name__}) works on arrays only and cannot be exported "
+                                 f"({error})") from error
+        write_export(self, outputs, path, epoch, remove_amp_cast)
 
     @property
     def layers(self) -> dict:
@@ -71,15 +82,9 @@ class Chain(gluon_nn.Sequential):
         return dict(self._children)
 
     def forward(self, *arrays: Any) -> Any:
-        arrays = run_layers(self._children.values(), arrays)
+        for layer in self._children.values():
+            arrays = as_tuple(layer(*arrays))
         return arrays if len(arrays) > 1 else arrays[0]
-
-
-def run_layers(layers: Iterable[Block], arrays: Tuple) -> Tuple:
-    """Apply layers one after the other; always returns a tuple."""
-    for layer in layers:
-        arrays = as_tuple(layer(*arrays))
-    return arrays
 
 
 def as_tuple(arrays: Any) -> Tuple:

@@ -115,7 +115,8 @@ def _cost(name: str, layer: Block, ins: List[Described],
     except Exception as error:  # whatever a layer that was written for arrays says of symbols, or MXNet of their shapes
         raise Uncomputable(f"layer {name!r} ({type(layer).__name__}) cannot be computed from shapes ({reason(error)}); "
                            "measure it with planning.profile") from error
-    cost = _sizes(name, layer, outs, {keys[p]: sizes[p.name] for p in layer.collect_params().values()})
+    cost = _sizes(name, layer, outs, {keys[p]: sizes.get(p.name, prod(p.shape))
+                                      for p in layer.collect_params().values()})
     flops, kept, steps, note = _work(layer, ins, outs, sizes)
     return replace(cost, flops=flops, activation_bytes=kept, steps=steps, note=note), outs
 

@@ -148,6 +148,13 @@ def test_a_chain_of_several_results_exports_all_of_them(tmp_path):
     assert_same([out.asnumpy() for out in one(*arrays)], [out.asnumpy() for out in chain(*arrays)])
 
 
+def test_a_layer_that_cannot_be_exported_is_named(tmp_path):
+    chain = nn.Chain()
+    chain.add_named("own", mx.gluon.nn.Lambda(lambda data: data.reshape((data.shape[0], -1))))
+    with pytest.raises(ValueError, match=r"layer 'own' \(Lambda\) works on arrays only and cannot be exported \('Sym"):
+        chain.export(str(tmp_path / "chain"))
+
+
 @pytest.mark.parametrize("numpy_arrays", [False, True])
 def test_running_statistics_are_exported_as_gluon_exports_them(tmp_path, numpy_arrays):
     layers = [mx.gluon.nn.Dense(6, in_units=WIDTH, flatten=False), mx.gluon.nn.BatchNorm(axis=2, in_channels=6),

@@ -175,6 +175,23 @@ def test_a_layer_that_cannot_take_what_comes_is_named():
         analytic(layers, (N, 3))
 
 
+class HasMore(mx.gluon.HybridBlock):
+    """A user's block with a parameter that its graph lacks."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = self.params.get("unused", shape=(7, 2))
+        self.weight = self.params.get("weight", shape=(5, 3))
+
+    def hybrid_forward(self, F, data, unused, weight):
+        return F.FullyConnected(data, weight, no_bias=True, num_hidden=5)
+
+
+def test_a_parameter_that_the_graph_lacks_has_its_size():
+    found, = analytic([HasMore()], (N, 3))
+    assert sorted(found.sizes.values()) == [7 * 2, 5 * 3]
+
+
 def test_a_shared_parameter_has_one_name_in_all_its_layers():
     embedding = nn.SequenceEmbedding(100, 4)
     chain = [embedding, nn.LSTMLayer(4), nn.Projection(100, 4, shared=embedding)]
