@@ -36,11 +36,12 @@ def total(F: Any, data: Any, size: int, dtype: str) -> Any:
 def within(F: Any, lengths: Any, data: Any, axis: int, least: int = 0) -> Any:
     """Lengths (N,) of any numeric type as float32 from ``least`` to the number of steps of ``data`` along ``axis``.
 
-    MXNet 1.9.1's SequenceMask and SequenceReverse write outside of their arrays for a length below 0, infinite or NaN,
-    which counts as 0 here, the latter for one above the number of steps, too.
+    MXNet 1.9.1's SequenceMask and SequenceReverse write outside of their arrays for lengths that are negative, infinite
+    or NaN (0 here), and SequenceReverse does for those above the number of steps. What they leave as the gradient of
+    floating-point lengths is whatever was in memory; here it is 0.
     """
     steps = F.cast(F.slice_axis(F.shape_array(data), axis=0, begin=axis, end=axis + 1), dtype="float32")  # (1,)
-    lengths = F.cast(lengths, dtype="float32")
+    lengths = F.BlockGrad(F.cast(lengths, dtype="float32"))
     lengths = F.where(lengths > 0, lengths, F.zeros_like(lengths))
     return F.broadcast_minimum(F.clip(lengths, least, 2 ** 24), steps)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.odd_lengths import ODD, STEPS, blocks, traced
-from helpers.plain import assert_same
+from helpers.plain import assert_same, initialized, trace
 
 TESTS = Path(__file__).parents[1]
 LEAST = {"MaskedAttention": 1}  # a softmax over nothing would be NaN
@@ -33,3 +33,14 @@ def test_a_length_outside_counts_as_the_nearest_inside(odd, name, dtype, hybridi
     actual = [odd[prefix + str(i)] for i in range(len([key for key in odd.files if key.startswith(prefix)]))]
     assert all(np.isfinite(array).all() for array in expected)
     assert_same(actual, expected)
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+@pytest.mark.parametrize("name", blocks())
+def test_no_gradient_belongs_to_lengths(name, hybridize):
+    block, arrays = blocks()[name]
+    initialized(block, hybridize=hybridize)
+    lengths = 1.0 + np.arange(len(ODD["int32"])) % STEPS  # numbers of floating point get a gradient
+    for _ in range(3):
+        grads = trace(block, *arrays, lengths)
+        assert not grads[-1].any() and grads[-1].shape == lengths.shape
