@@ -48,8 +48,8 @@ class MaskedAttention(MovingBlock):
         query = F.transpose(self.query(query), axes=(1, 0, 2))  # (N, T, D)
         memory = F.transpose(memory, axes=(1, 0, 2))  # (N, S, D)
         scores = F.batch_dot(memory, query, transpose_b=True)  # (N, S, T)
-        # float32's least number, minus infinity in float16: the padding's weights are exactly 0, whatever the scores;
-        # NaN, which the softmax gives where nothing is left, cannot come, for one step is valid at least
+        # about float32's least number, and minus infinity in float16: the padding's weights are exactly 0, whatever the
+        # scores; the NaN of a softmax over nothing cannot come, for one step is valid at least
         valid_length = within(F, valid_length, memory, 1, least=1)
         scores = F.SequenceMask(scores, valid_length, use_sequence_length=True, axis=1, value=-3.4e38)
         weights = F.softmax(scores, axis=1)
@@ -77,6 +77,8 @@ class AttentionalOutput(MovingBlock):
     -------
     - **out**: (T, N, E) float.
     """
+
+    layout = "TNC"  # of inputs and output; the dropout has one mask for all steps
 
     def __init__(self, units: int, dropout: float = 0.0, in_units: int = 0, prefix: Any = None,
                  params: Any = None) -> None:

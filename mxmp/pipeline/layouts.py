@@ -15,7 +15,7 @@ Layouts = Optional[Tuple[Optional[str], ...]]  # of the arrays between two layer
 _INPUTS = 64  # how many arrays a chain takes is not known: more than any does
 _OTHER = {"NTC": "TNC", "TNC": "NTC"}
 _KEEP = {gluon_nn.Activation, gluon_nn.BatchNorm, gluon_nn.Dropout, gluon_nn.Embedding, gluon_nn.LayerNorm,
-         nn.AttentionalOutput, nn.Projection}
+         nn.Projection}
 _RUN = {gluon_nn.HybridSequential, gluon_nn.Sequential, nn.Chain}
 _TURN = {nn.SequenceEmbedding, nn.TimeFirst}
 
@@ -27,8 +27,8 @@ def check_layouts(layers: Dict[str, Block], layout: str, loss: Any = None) -> No
     returns.
     """
     outputs = _follow(layers, (layout,) * _INPUTS)
-    # most of Gluon's losses lay the labels, which come in the pipeline's layout, out as the outputs are
-    wanted = layout_of(loss) or (layout if isinstance(loss, gluon_loss.Loss) else None)
+    # Gluon's other losses take outputs of the labels' layout, which is the pipeline's
+    wanted = layout_of(loss) or (layout if type(loss).__module__ == gluon_loss.__name__ else None)
     if wanted and _first(outputs) == _OTHER[wanted]:
         raise ValueError(f"the loss ({type(loss).__name__}) takes outputs of the layout {wanted}, but the chain's are "
                          f"{_OTHER[wanted]}: end the chain with a TimeFirst(), or change the layout of the loss or of "

@@ -33,6 +33,11 @@ def named(layers):
     return {f"layer_{i}": layer for i, layer in enumerate(layers)}
 
 
+class OwnLoss(gluon.loss.L2Loss):
+    def hybrid_forward(self, F, out, label):
+        return super().hybrid_forward(F, F.swapaxes(out, 0, 1), label)
+
+
 LABELS = nn.LabelSmoothedLoss()  # of outputs that are time first
 REFUSED = {
     "a forgotten TimeFirst": ([lstm()], "NTC", None, r"layer 'layer_0' \(LSTMLayer\) takes arrays of the layout TNC, "
@@ -50,6 +55,8 @@ REFUSED = {
     "what was carried along": ([nn.Select(nn.TimeFirst(), (0,), (1,)), nn.Select(lstm(), (1,), (0,))], "NTC", None,
                                r"'layer_1' \(LSTMLayer\)"),
     "an attention": ([nn.Select(nn.MaskedAttention(W), (0, 1, 2))], "NTC", None, r"'layer_0' \(MaskedAttention\)"),
+    "what drops along the time": ([nn.Select(nn.AttentionalOutput(W, 0.1), (0, 1))], "NTC", None,
+                                  r"'layer_0' \(AttentionalOutput\)"),
     "time-first tokens": ([nn.SequenceEmbedding(9, W), lstm()], "TNC", None, r"'layer_1' \(LSTMLayer\)"),
     "in a sequence": ([inside(dense(flatten=False), lstm())], "NTC", None, r"'layer_0.1' \(LSTMLayer\)"),
     "a sequence of one's own block": ([own(), lstm(), lstm("NTC")], "NTC", None, r"'layer_2' \(LSTMLayer\)"),
@@ -71,6 +78,7 @@ TAKEN = {
     "tokens": ([nn.SequenceEmbedding(9, W), lstm(), nn.Projection(9, W)], "NTC", LABELS),
     "CTC of time-first outputs": ([nn.TimeFirst(), lstm()], "NTC", gluon.loss.CTCLoss(layout="TNC")),
     "one's own loss": ([nn.TimeFirst(), lstm()], "NTC", lambda out, label: out.sum(axis=(0, 2))),
+    "one's own loss made of Gluon's": ([nn.TimeFirst(), lstm()], "NTC", OwnLoss()),
     "flattened": ([dense(), dense()], "TNC", gluon.loss.L2Loss()),
     "lengths": ([nn.Select(nn.TimeFirst(), (0,), (1,)), nn.Select(nn.BidirectionalLSTM(W), (0, 1))], "NTC", None),
     "a block that returns several": ([nn.Select(own(), (0,), (1,)), nn.Select(lstm(), (1,))], "NTC", None),
