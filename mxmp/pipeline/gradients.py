@@ -9,6 +9,8 @@ import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import Parameter
 
+from ..nn.operators import is_recorded
+
 
 class AddingUp:
     """Lets gradients that are to be written be added to from `begin` to `end`, one step.
@@ -89,8 +91,5 @@ def _look(heads: Sequence[mx.nd.NDArray], variables: Sequence[mx.nd.NDArray]) ->
 
 
 def _nodes(array: mx.nd.NDArray) -> List[Dict]:
-    """The nodes of the recorded graph of an array; none if it has none, which MXNet tells only by refusing it."""
-    try:
-        return json.loads(autograd.get_symbol(array).tojson())["nodes"]
-    except mx.MXNetError:
-        return []
+    """The nodes of the recorded graph that an array is part of; none if it is part of none."""
+    return json.loads(autograd.get_symbol(array).tojson())["nodes"] if is_recorded(array) else []

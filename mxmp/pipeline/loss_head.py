@@ -57,8 +57,8 @@ class LossHead:
 
     def describe(self, microbatch: int, outputs: Packed) -> str:
         """What the loss is called with, in words."""
-        return (f"outputs of shapes {[array.shape for array in outputs.arrays]} and labels of shapes "
-                f"{[label.shape for label in self._labels[microbatch].arrays]}")
+        return (f"called with the chain's outputs, of shapes {[array.shape for array in outputs.arrays]}, and then the "
+                f"labels, of shapes {[label.shape for label in self._labels[microbatch].arrays]}")
 
     def _total(self, outputs: Packed, labels: Packed, microbatch: int) -> mx.nd.NDArray:
         """The sum of a micro-batch's losses or, for a mean over the batch, its share of that; shape (1,)."""

@@ -72,7 +72,8 @@ class StageStep:
             self.states[unit.microbatch] = [[s.detach() for s in layer] for layer in states]
         results = outputs = outputs._replace(arrays=tuple(array.detach() for array in outputs.arrays))
         if self._head and self._feed.labels is not None:
-            with located(f"{self.probes.describe(unit)}, the loss of {self._head.describe(unit.microbatch, outputs)}"):
+            called = self._head.describe(unit.microbatch, outputs)
+            with located(f"{self.probes.describe(unit)}, the loss, {called}"):
                 results = self._head.forward(unit.microbatch, outputs)
             self.probes.add(unit, "the loss", results.arrays)
         self._leave(unit, results.arrays or outputs.arrays)

@@ -101,6 +101,14 @@ def test_a_bad_shape_is_named():
         assert np.isfinite(pipe.forward_backward(*batch()).asscalar())
 
 
+def test_an_error_in_the_loss_says_what_it_was_called_with():
+    data, label = mx.nd.ones((4, 9, 5)), mx.nd.ones((4, 3))
+    with Pipeline([gluon.nn.HybridSequential()], Plan((1,), CONTEXTS[:1]), gluon.loss.CTCLoss(), 2) as pipe:
+        with pytest.raises(mx.MXNetError, match=r"the loss, called with the chain's outputs, of shapes \[\(2, 9, 5\)\]"
+                                                r", and then the labels, of shapes \[\(2,\), \(2, 3\)\]"):
+            pipe(data, (mx.nd.full((4,), 3), label))
+
+
 @pytest.mark.parametrize("schedule", ["1f1b", "fill_drain"])
 @pytest.mark.parametrize("read", [
     lambda pipe, loss: loss.asscalar(), lambda pipe, loss: loss.wait_to_read(), lambda pipe, loss: pipe.wait(),
