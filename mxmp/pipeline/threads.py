@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from threading import local
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
 
 import mxnet as mx
@@ -43,12 +44,13 @@ class StageThreads:
     """
 
     def __init__(self, num_stages: int) -> None:
-        self._num_stages, self.closed = num_stages, False
+        self._num_stages, self.closed, self._here = num_stages, False, local()
         self._start()
 
     def _start(self) -> None:
         self._process = os.getpid()
-        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"mxmp-stage-{i}") for i in range(self._num_stages)]
+        self._threads = [ThreadPoolExecutor(1, f"mxmp-stage-{i}", setattr, (self._here, "is_own", True))
+                         for i in range(self._num_stages)]
         for thread in self._threads:
             thread.submit(int)  # begins it: Ctrl-C while a call did would leave a second one behind
 
@@ -61,8 +63,10 @@ class StageThreads:
         """What ``function`` returns for ``args`` in the first stage's thread, under the caller's settings.
 
         Errors go on from here, a KeyboardInterrupt once the function, to which ``interrupted`` may tell it, has ended;
-        a RuntimeError says if the threads have been closed.
+        a RuntimeError says if the threads have been closed, or if one of them calls.
         """
+        if hasattr(self._here, "is_own"):
+            raise RuntimeError("a layer or the loss of this pipeline calls the pipeline itself, which waits for it")
         if self.closed:
             raise RuntimeError("this pipeline was closed, by close() or at the end of its `with` block; make a new "
                                "Pipeline of the same chain")

@@ -252,6 +252,16 @@ def test_an_interrupted_call_has_ended_before_the_interrupt_goes_on():
         threads.close()
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_layer_that_calls_its_own_pipeline_is_refused(place):
+    blocks = [Meanwhile(), Meanwhile()]
+    with Pipeline(blocks, Plan((1, 1), CONTEXTS[:2])) as pipe:
+        blocks[place].begin = lambda: pipe(mx.nd.ones((2, 3)))
+        with pytest.raises(RuntimeError, match=rf"calls the pipeline itself.*\(stage {place}.*layer '{place}'"):
+            pipe(mx.nd.ones((2, 3)))
+        assert pipe(mx.nd.ones((2, 3))).asnumpy().tolist() == [[1] * 3] * 2
+
+
 def test_a_closed_pipeline_says_so():
     pipe = lstms()
     expected = pipe(batch()[0]).asnumpy()
