@@ -216,7 +216,7 @@ class Pipeline(StagedChain):
         return feed.join(outputs)
 
     def close(self) -> None:
-        """End the stages' threads; the pipeline cannot run afterwards."""
+        """Wait for a call that is under way, and leave threads and parameters to others; no call can follow."""
         self._threads.close()
         self.release()
 

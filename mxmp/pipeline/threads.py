@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from threading import local
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
+from threading import get_ident
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from weakref import finalize
 
 import mxnet as mx
 from mxnet import autograd
@@ -36,6 +38,32 @@ class Settings(NamedTuple):
             yield
 
 
+class Thread(NamedTuple):
+    """A thread that carries out what it is given, one thing after the other."""
+
+    executor: ThreadPoolExecutor
+    ident: int
+
+    @classmethod
+    def taken(cls, stage: int) -> Thread:
+        """One for a stage, of the closed pipelines' if there is any: MXNet keeps some 5 MB for every thread that ever
+        used it."""
+        try:
+            return _idle[os.getpid(), stage].pop()
+        except IndexError:
+            executor = ThreadPoolExecutor(1, f"mxmp-stage-{stage}")
+            # it begins here: Ctrl-C while a call began it would leave a second one behind
+            return cls(executor, executor.submit(get_ident).result())
+
+
+_idle: Dict[Tuple[int, int], List[Thread]] = defaultdict(list)  # by process and stage
+
+
+def _leave(process: int, threads: Sequence[Thread]) -> None:
+    for stage, thread in enumerate(threads):
+        _idle[process, stage].append(thread)
+
+
 class StageThreads:
     """A thread for each stage; the first stage's does all else that a call of the pipeline does.
 
@@ -44,20 +72,19 @@ class StageThreads:
     """
 
     def __init__(self, num_stages: int) -> None:
-        self._num_stages, self.closed, self._here = num_stages, False, local()
+        self._num_stages, self.closed = num_stages, False
         self._start()
 
     def _start(self) -> None:
         self._process = os.getpid()
-        self._threads = [ThreadPoolExecutor(1, f"mxmp-stage-{i}", setattr, (self._here, "is_own", True))
-                         for i in range(self._num_stages)]
-        for thread in self._threads:
-            thread.submit(int)  # begins it: Ctrl-C while a call did would leave a second one behind
+        self._threads = [Thread.taken(stage) for stage in range(self._num_stages)]
+        self._end = finalize(self, _leave, self._process, self._threads)
+        self._end.atexit = False
 
     @property
-    def others(self) -> Sequence[Executor]:
+    def others(self) -> List[Executor]:
         """The threads of all stages but the first."""
-        return self._threads[1:]
+        return [thread.executor for thread in self._threads[1:]]
 
     def call(self, function: Callable, *args: Any, interrupted: Callable[[], None] = lambda: None) -> Any:
         """What ``function`` returns for ``args`` in the first stage's thread, under the caller's settings.
@@ -65,18 +92,19 @@ class StageThreads:
         Errors go on from here, a KeyboardInterrupt once the function, to which ``interrupted`` may tell it, has ended;
         a RuntimeError says if the threads have been closed, or if one of them calls.
         """
-        if hasattr(self._here, "is_own"):
-            raise RuntimeError("a layer or the loss of this pipeline calls the pipeline itself, which waits for it")
         if self.closed:
             raise RuntimeError("this pipeline was closed, by close() or at the end of its `with` block; make a new "
                                "Pipeline of the same chain")
         if os.getpid() != self._process:  # a fork copies no threads
             self._start()
+        if get_ident() in [thread.ident for thread in self._threads]:
+            raise RuntimeError("a layer or the loss of this pipeline calls the pipeline itself, which waits for it")
+        first = self._threads[0].executor
         try:
-            return self._threads[0].submit(self._under, Settings.current(), function, args).result()
+            return first.submit(self._under, Settings.current(), function, args).result()
         except KeyboardInterrupt:
             interrupted()
-            self._threads[0].submit(int).result()  # comes after the call, if that was submitted
+            first.submit(int).result()  # comes after the call, if that was submitted
             raise
 
     @staticmethod
@@ -85,8 +113,9 @@ class StageThreads:
             return function(*args)
 
     def close(self) -> None:
-        """End the threads, but not those of a process of which this one is a fork."""
-        self.closed = True
-        if os.getpid() == self._process:
+        """Wait for a call that is under way, and leave the threads to other pipelines."""
+        if not self.closed and os.getpid() == self._process:
             for thread in self._threads:
-                thread.shutdown()
+                thread.executor.submit(int).result()
+            self._end()
+        self.closed = True

@@ -69,16 +69,6 @@ def test_a_training_step_returns_while_its_inputs_are_not_there_yet():
         assert np.isfinite(loss.asscalar()) and np.isfinite(norm.asscalar())
 
 
-def test_close_ends_the_threads():
-    before = threading.active_count()
-    chain = lstm_chain()
-    pipe = pipelined(chain, random_values(chain), None, (3, 3), 1)
-    pipe(batch()[0])
-    assert threading.active_count() == before + 2
-    pipe.close()
-    assert threading.active_count() == before
-
-
 def test_mistakes_are_named():
     chain = lstm_chain()
     with pytest.raises(ValueError, match="places 5 layers, but the chain has 6"):

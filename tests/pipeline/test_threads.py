@@ -262,6 +262,20 @@ def test_a_layer_that_calls_its_own_pipeline_is_refused(place):
         assert pipe(mx.nd.ones((2, 3))).asnumpy().tolist() == [[1] * 3] * 2
 
 
+@pytest.mark.parametrize("end", [lambda pipe: pipe.close(), lambda pipe: None], ids=["closed", "dropped"])
+def test_pipelines_one_after_the_other_have_the_same_threads(end):
+    end(lstms())
+    before = threading.active_count() + 2  # the last pipeline is freed a moment after its last call
+    for _ in range(20):
+        pipe = lstms()
+        pipe(batch()[0])
+        end(pipe)
+        del pipe
+    assert threading.active_count() <= before
+    with lstms() as pipe, lstms() as other:
+        np.testing.assert_array_equal(pipe(batch()[0]).asnumpy(), other(batch()[0]).asnumpy())
+
+
 def test_a_closed_pipeline_says_so():
     pipe = lstms()
     expected = pipe(batch()[0]).asnumpy()
