@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 from gluonnlp.data import batchify
 
-from .bucketing import bucket_batches
+from .bucketing import bucket_batches, limit_positions
 from .prefetch import prefetch
 from .subwords import BOS_ID, EOS_ID, PAD_ID
 
@@ -61,6 +61,9 @@ class BatchLoader:
         Seed of the shuffling, at least 0.
     shuffle : bool
         False gives the same batches in every epoch, long ones first.
+    max_positions : int, optional
+        Most positions of a batch on a side, padding included; a longer pair is a batch of its own. It may cut batches
+        into smaller ones, and so is for evaluation.
 
     Raises
     ------
@@ -69,11 +72,14 @@ class BatchLoader:
     """
 
     def __init__(self, pairs: Sequence[Tuple[List[int], List[int]]], batch_size: int,
-                 num_buckets: int = 100, seed: int = 0, shuffle: bool = True) -> None:
+                 num_buckets: int = 100, seed: int = 0, shuffle: bool = True,
+                 max_positions: Optional[int] = None) -> None:
         self._src = [np.array([*src, EOS_ID], np.int32) for src, _ in pairs]
         self._tgt = [np.array([BOS_ID, *tgt, EOS_ID], np.int32) for _, tgt in pairs]
         self._lengths = np.array([(len(src) + 1, len(tgt) + 1) for src, tgt in pairs], np.int32)  # (I, 2)
-        self._order = partial(bucket_batches, self._lengths, batch_size, seed, shuffle=shuffle, num_buckets=num_buckets)
+        self._bucketed = partial(bucket_batches, self._lengths, batch_size, seed, shuffle=shuffle,
+                                 num_buckets=num_buckets)
+        self._max_positions = max_positions
         self._num_batches = len(self._order(epoch=0))
 
     def __len__(self) -> int:
@@ -92,6 +98,9 @@ class BatchLoader:
         They are made some steps ahead in a thread of their own. Nothing that was iterated before changes them.
         """
         return prefetch(self._make, self._order(epoch=k)[start:])
+
+    def _order(self, epoch: int) -> List[List[int]]:
+        return limit_positions(self._bucketed(epoch=epoch), self._lengths.max(axis=1), self._max_positions)
 
     def _make(self, indices: List[int]) -> Batch:
         lengths = self._lengths[indices]  # (N, 2)
@@ -112,7 +121,9 @@ class SourceLoader:
     sentences : list of list of int
         Source ids without begin or end marks.
     batch_size : int
-        Sentences a batch.
+        Most sentences of a batch.
+    max_positions : int, optional
+        Most positions of a batch, padding included; a longer sentence is a batch of its own.
 
     Raises
     ------
@@ -120,20 +131,21 @@ class SourceLoader:
         If `batch_size` is not positive.
     """
 
-    def __init__(self, sentences: Sequence[List[int]], batch_size: int) -> None:
+    def __init__(self, sentences: Sequence[List[int]], batch_size: int, max_positions: Optional[int] = None) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
         self._sentences = sentences
-        self._batch_size = batch_size
+        lengths = np.array([len(sentence) + 1 for sentence in sentences], np.int32)
+        order = np.argsort(-lengths, kind="stable").tolist()
+        self._batches = limit_positions([order[begin:begin + batch_size] for begin in range(0, len(order), batch_size)],
+                                        lengths, max_positions)
 
     def __len__(self) -> int:
         """Number of batches."""
-        return -(-len(self._sentences) // self._batch_size)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[Tuple[List[int], mx.nd.NDArray, mx.nd.NDArray]]:
-        order = sorted(range(len(self._sentences)), key=lambda i: len(self._sentences[i]), reverse=True)
-        for begin in range(0, len(order), self._batch_size):
-            indices = order[begin:begin + self._batch_size]
+        for indices in self._batches:
             src = [[*self._sentences[i], EOS_ID] for i in indices]
             yield indices, _pad(src), mx.nd.array(list(map(len, src)), mx.cpu(), "int32")
 

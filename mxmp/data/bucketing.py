@@ -1,7 +1,7 @@
 """Which sequences make a batch together: those of similar lengths, in other company in every epoch."""
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
 
 import numpy as np
 
@@ -56,6 +56,24 @@ def bucket_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, 
             rng.shuffle(bucket)
     keys = pairs.tolist()
     return [sorted(bucket[begin:begin + batch_size], key=keys.__getitem__, reverse=True) for bucket, begin in batches]
+
+
+def limit_positions(batches: List[List[int]], lengths: np.ndarray, max_positions: Optional[int]) -> List[List[int]]:
+    """Cut batches, in their order, into such of at most ``max_positions``, rows x the longest of ``lengths``, (I,) int;
+    a longer sequence is alone. None is no limit."""
+    if max_positions is None:
+        return batches
+    parts: List[List[int]] = []
+    for batch in batches:
+        parts.append([])
+        longest = 0
+        for index in batch:
+            longest = max(longest, int(lengths[index]))
+            if parts[-1] and longest * (len(parts[-1]) + 1) > max_positions:
+                parts.append([])
+                longest = int(lengths[index])
+            parts[-1].append(index)
+    return parts
 
 
 def _cut_buckets(pairs: np.ndarray, bucket_size: int, rng: np.random.RandomState) -> List[List[int]]:

@@ -39,6 +39,25 @@ def test_an_epoch_has_every_pair_once(pairs, shuffle, k, batch_size, num_buckets
     assert len(sizes) == len(loader) and sum(size < batch_size for size in sizes) <= 1
 
 
+@settings(deadline=None, max_examples=40)
+@given(pairs=PAIRS, batch_size=st.integers(1, 20), max_positions=st.integers(1, 60))
+def test_a_limit_of_positions_cuts_batches_and_keeps_their_order(pairs, batch_size, max_positions):
+    plain = list(BatchLoader(pairs, batch_size, shuffle=False).epoch(0))
+    limited = list(BatchLoader(pairs, batch_size, shuffle=False, max_positions=max_positions).epoch(0))
+    for batch in limited:
+        assert len(batch.src) == 1 or max(batch.src.size, batch.tgt_in.size) <= max_positions
+    rows = [[(row[:length].tolist(), out[:n].tolist()) for batch in batches for row, length, out, n in zip(
+        *(array.asnumpy() for array in (batch.src, batch.src_len, batch.tgt_out, batch.tgt_len)))]
+        for batches in (plain, limited)]
+    assert rows[0] == rows[1] and sum(batch.num_words for batch in limited) == sum(batch.num_words for batch in plain)
+
+
+def test_batches_within_the_limit_stay_as_they_are():
+    pairs = random_pairs(50)
+    assert content(BatchLoader(pairs, 8, shuffle=False, max_positions=8 * 31).epoch(0)) == content(
+        BatchLoader(pairs, 8, shuffle=False).epoch(0))
+
+
 @settings(deadline=None, max_examples=20)
 @given(pairs=PAIRS, k=st.integers(0, 9), start=st.integers(0, 9), **SIZES)
 def test_an_epoch_depends_on_seed_and_number_only(pairs, k, start, batch_size, num_buckets):
@@ -100,6 +119,22 @@ def test_source_batches_restore_the_order(sentences, batch_size):
     assert [restored[index] for index in range(len(sentences))] == sentences
     assert lengths == sorted(lengths, reverse=True)
     assert len(loader) == -(-len(sentences) // batch_size)
+
+
+@settings(deadline=None, max_examples=40)
+@given(sentences=st.lists(IDS, max_size=40), batch_size=st.integers(1, 9), max_positions=st.integers(1, 60))
+def test_source_batches_have_no_more_positions_than_allowed(sentences, batch_size, max_positions):
+    loader, restored = SourceLoader(sentences, batch_size, max_positions), {}
+    for indices, src, src_len in loader:
+        assert len(indices) == 1 or src.size <= max_positions and len(indices) <= batch_size
+        restored.update({i: row[:n - 1].tolist() for i, row, n in zip(indices, src.asnumpy(), src_len.asnumpy())})
+    assert [restored[index] for index in range(len(sentences))] == sentences
+    assert len(loader) == len(list(loader))
+
+
+def test_one_long_sentence_is_a_batch_of_its_own():
+    loader = SourceLoader([[4] * 5] * 10 + [[4] * 999] + [[4] * 5] * 10, 7, max_positions=7 * 6)
+    assert [src.shape for _, src, _ in loader] == [(1, 1000), (6, 6), (7, 6), (7, 6)]
 
 
 def test_source_batches_need_a_size():
