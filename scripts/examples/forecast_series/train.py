@@ -103,7 +103,7 @@ def train(options: SeriesOptions, pipe: Pipeline, windows: Dict[str, Windows], s
         error = scores(forecast(pipe, windows["valid"]), windows["valid"], scale)["mase"]
         progress.epoch, progress.seconds = epoch + 1, time.perf_counter() - started
         _log.info("epoch %d valid: MASE %.4f, after %.1f minutes", epoch + 1, error, progress.seconds / 60)
-        if error < lowest:
+        if error <= lowest:  # of equal ones the later
             lowest = error
             pipe.save_parameters(str(folder / "best.params"))
     return progress

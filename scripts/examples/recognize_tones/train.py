@@ -103,7 +103,7 @@ def train(options: TonesOptions, pipe: Pipeline, samples: Dict[str, List[Sample]
         error = token_error_rate(paths, [sample.symbols for sample in samples["valid"]])
         progress.epoch, progress.seconds = epoch + 1, time.perf_counter() - started
         _log.info("epoch %d valid: token error rate %.4f, after %.1f minutes", epoch + 1, error, progress.seconds / 60)
-        if error < lowest:
+        if error <= lowest:  # of equal ones the later
             lowest = error
             pipe.save_parameters(str(folder / "best.params"))
     return progress

@@ -8,7 +8,7 @@ import pytest
 from forecast_series.options import SeriesOptions
 from forecast_series.scoring import naive_scale, scores
 from forecast_series.series import generate
-from forecast_series.train import build, forecast, run
+from forecast_series.train import build, forecast, run, train
 from forecast_series.windows import split, train_end
 from helpers import programs
 
@@ -71,6 +71,16 @@ def test_the_parameters_of_the_best_epoch_are_kept_and_give_the_networks_errors(
     assert test["mase"] == pytest.approx(results["test"]["network"]["mase"], rel=1e-5)
     errors = re.findall(r"valid: MASE (\d+\.\d+)", (folder / "train.log").read_text())
     assert len(errors) == 2 and valid["mase"] == pytest.approx(min(map(float, errors)), abs=1e-4)
+
+
+def test_of_epochs_with_the_same_error_the_last_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("forecast_series.train.scores", lambda forecast, windows, scale: {"mase": 1.0})
+    windows = split(generate(3, 14 * 168, 1), 168, 24, 5)
+    with build(SeriesOptions(**TINY), [mx.cpu(0)]) as pipe:
+        train(SeriesOptions(**TINY), pipe, windows, np.ones(3), tmp_path)
+        pipe.save_parameters(str(tmp_path / "last.params"))
+    best, last = (mx.nd.load(str(tmp_path / f"{name}.params")) for name in ("best", "last"))
+    assert all((best[name].asnumpy() == last[name].asnumpy()).all() for name in last)
 
 
 @pytest.mark.parametrize("wrong, message", [

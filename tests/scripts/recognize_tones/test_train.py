@@ -10,7 +10,7 @@ from recognize_tones.batches import make_splits
 from recognize_tones.decoding import best_path
 from recognize_tones.options import TonesOptions
 from recognize_tones.scoring import token_error_rate
-from recognize_tones.train import build, log_probs, run
+from recognize_tones.train import build, log_probs, run, train
 
 TINY = {"num_sounds": 60, "hidden_size": 8, "epochs": 2, "batch_size": 16, "num_microbatches": 2, "num_layers": 1}
 
@@ -54,6 +54,15 @@ def test_the_parameters_of_the_best_epoch_are_kept_and_give_the_networks_error_r
         paths = [best_path(row) for row in log_probs(pipe, samples["test"])]
     expected = token_error_rate(paths, [sample.symbols for sample in samples["test"]])
     assert results["test"]["token_error_rate"]["best_path"] == expected
+
+
+def test_of_epochs_with_the_same_error_rate_the_last_is_kept(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr("recognize_tones.train.token_error_rate", lambda paths, symbols: 1.0)
+    with build(TonesOptions(**TINY), samples["train"], [mx.cpu(0)]) as pipe:
+        train(TonesOptions(**TINY), pipe, samples, tmp_path)
+        pipe.save_parameters(str(tmp_path / "last.params"))
+    best, last = (mx.nd.load(str(tmp_path / f"{name}.params")) for name in ("best", "last"))
+    assert all((best[name].asnumpy() == last[name].asnumpy()).all() for name in last)
 
 
 def test_the_probabilities_of_a_sound_do_not_depend_on_its_batch(samples):
