@@ -72,8 +72,8 @@ def test_a_resumed_run_keeps_its_options_unless_told_otherwise(tmp_path):
 
 
 @pytest.mark.parametrize("flag, value", [("hidden_size", "24"), ("max_length", "9"), ("seed", "2"), ("tgt_lang", "de"),
-                                         ("dataset", "multi30k")])
-def test_what_shapes_the_model_or_the_data_cannot_change(tmp_path, flag, value):
+                                         ("dataset", "multi30k"), ("bleu_tokenize", "char")])
+def test_what_shapes_the_model_the_data_or_its_scores_cannot_change(tmp_path, flag, value):
     save_options(tmp_path, parse())
     with pytest.raises(ValueError, match=f"--{flag} was .* and is {value} now; resume with the same"):
         parse("--resume", "--output_dir", str(tmp_path), f"--{flag}", value)

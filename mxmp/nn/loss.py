@@ -14,7 +14,8 @@ class LabelSmoothedLoss(MovingBlock):
 
     Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7. The sum, not the mean, is returned:
     dividing once by the whole batch's token count (`mxmp.Trainer.step`) makes the result independent of how
-    the batch is cut into micro-batches.
+    the batch is cut into micro-batches. It is smoothed in prediction mode, too: a perplexity is the exponential of a
+    loss whose smoothing is 0.
 
     Parameters
     ----------

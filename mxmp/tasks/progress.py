@@ -25,8 +25,9 @@ class Progress:
     ``epoch`` and ``batch`` count the epochs done and the batches of the one under way, ``step`` all steps, and
     ``counted`` what speed counts, such as source and target tokens. ``seconds`` have passed since training began (the
     time between a death and a resumption is left out), of which ``training_seconds`` were spent on steps.
-    ``train_loss`` holds [step, loss per token] each, in nats, ``valid`` the same of the validation data, and what else
-    was scored; ``best`` is the highest criterion of all validations, whatever the task takes for one.
+    ``train_loss`` holds [step, loss per token] each, in nats, smoothed if that is what is trained on; ``valid`` the
+    same of the validation data, never smoothed, and what else was scored. ``best`` is the highest criterion of all
+    validations, whatever numbers the task takes for one.
     """
 
     epoch: int = 0
@@ -37,7 +38,7 @@ class Progress:
     training_seconds: float = 0.0
     train_loss: List[List[float]] = field(default_factory=list)
     valid: List[List[float]] = field(default_factory=list)
-    best: float = -math.inf
+    best: List[float] = field(default_factory=list)
 
 
 class Meter:
@@ -70,7 +71,12 @@ class Meter:
 
 def perplexity(loss: float) -> float:
     """The exponential of a ``loss`` per token in nats, infinity where that is too large for a float."""
-    return math.exp(loss) if loss < 700 else math.inf
+    return math.inf if loss >= 700 else math.exp(loss)
+
+
+def loss_text(loss: float, smoothed: bool = False) -> str:
+    """A ``loss`` per token, in nats, as a log has it; the exponential of one that is ``smoothed`` is no perplexity."""
+    return f"smoothed loss {loss:.4f}" if smoothed else f"loss {loss:.4f} ppl {perplexity(loss):.2f}"
 
 
 def start_log(folder: Path) -> None:
@@ -112,15 +118,16 @@ def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequenc
     }
 
 
-def draw_curve(progress: Progress, path: Path, right: str = "") -> None:
-    """Draw the loss over the steps into the file ``path``.
+def draw_curve(progress: Progress, path: Path, right: str = "", smoothed: bool = False) -> None:
+    """Draw the loss over the steps into the file ``path``; that of training may be ``smoothed``.
 
     The third column of ``progress.valid`` gets an axis of its own at the right if its name is given as ``right``.
     """
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    lines = axes.plot(*zip(*progress.train_loss), color=_TRAINING, label="training loss")
+    lines = axes.plot(*zip(*progress.train_loss), color=_TRAINING,
+                       label="training loss, smoothed" if smoothed else "training loss")
     if progress.valid:
         steps, losses, *scores = zip(*progress.valid)
         lines += axes.plot(steps, losses, color=_VALIDATION, marker="o", label="validation loss")

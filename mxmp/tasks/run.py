@@ -21,7 +21,7 @@ from ..command import save_options, saved_options
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
 from .options import RunOptions
-from .progress import Meter, Progress, describe_run, draw_curve, perplexity, start_log, write_results
+from .progress import Meter, Progress, describe_run, draw_curve, loss_text, start_log, write_results
 
 _BETA2 = 0.98  # Vaswani et al. 2017; second moments over some 50 steps, a warm-up's length, not over 0.999's 1,000
 _PACKAGES = (mx, numpy, gluonnlp, sentencepiece, sacrebleu)
@@ -32,7 +32,7 @@ class Validation(NamedTuple):
     """What a validation says."""
 
     values: Sequence[float]  # the loss per token in nats, and what else was scored
-    criterion: float  # the model with the highest is the best
+    criterion: Sequence[float]  # the model with the highest is the best; the second number decides between equal firsts
     text: str  # for the log
     remarks: Sequence[str] = ()  # lines of the log below it
 
@@ -44,6 +44,7 @@ class Task(Protocol):
     fingerprint: str  # of the data, which must be the same when a run is resumed
     steps_per_epoch: int
     score_name: str  # of a validation's second value, if that is to be drawn
+    smoothed: bool  # whether the loss of a step is label-smoothed, unlike a validation's
 
     def batches(self, epoch: int, start: int) -> Iterator[Any]:
         """The batches of an epoch, from 0, without the first ``start``."""
@@ -156,10 +157,10 @@ class Run:
         progress.training_seconds += seconds
         progress.counted += meter.counted
         progress.train_loss.append([progress.step, loss])
-        speed, ppl = meter.counted / seconds, perplexity(loss)
-        bar.set_postfix_str(f"loss {loss:.3f} ppl {ppl:.2f}, {speed:.0f} tokens/s, norm {norm:.2f}, lr {rate:.1e}")
-        _log.info("epoch %d step %d/%d loss %.4f ppl %.2f %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1,
-                  progress.step, self._total_steps, loss, ppl, speed, norm, rate)
+        speed, text = meter.counted / seconds, loss_text(loss, self._task.smoothed)
+        bar.set_postfix_str(f"{text}, {speed:.0f} tokens/s, norm {norm:.2f}, lr {rate:.1e}")
+        _log.info("epoch %d step %d/%d %s %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1, progress.step,
+                  self._total_steps, text, speed, norm, rate)
 
     def _validate(self) -> None:
         progress = self.progress
@@ -169,8 +170,9 @@ class Run:
         _log.info("epoch %d valid: %s, after %.1f minutes", progress.epoch, validation.text, progress.seconds / 60)
         for remark in validation.remarks:
             _log.info(remark)
-        if validation.criterion > progress.best:
-            progress.best = validation.criterion
+        criterion = list(validation.criterion)
+        if not any(map(math.isnan, criterion)) and criterion >= progress.best:  # of equal ones the later
+            progress.best = criterion
             self._save("best")
 
     def _finish(self) -> Dict[str, Any]:
@@ -179,7 +181,7 @@ class Run:
         self._tick()
         results = {**scores, **describe_run(self._options, self._pipe.plan, self.progress, _PACKAGES)}
         write_results(self._folder, results)
-        draw_curve(self.progress, self._folder / "loss.png", self._task.score_name)
+        draw_curve(self.progress, self._folder / "loss.png", self._task.score_name, self._task.smoothed)
         for line in lines:
             _log.info(line)
         return results

@@ -1,5 +1,6 @@
 """How far and how fast a run is, and what it leaves behind."""
 import json
+import math
 from dataclasses import asdict
 
 import mxnet as mx
@@ -7,7 +8,7 @@ import numpy
 import pytest
 
 from mxmp import Plan
-from mxmp.tasks.progress import Meter, Progress, describe_run, draw_curve, write_results
+from mxmp.tasks.progress import Meter, Progress, describe_run, draw_curve, loss_text, write_results
 from mxmp.tasks.translation.options import Options
 
 
@@ -17,6 +18,12 @@ def test_losses_are_divided_once_by_all_tokens():
         meter.add(mx.nd.array([loss]), mx.nd.array([norm]), tokens, counted)
     loss, norm, seconds = meter.read()
     assert (loss, norm, meter.counted) == (pytest.approx(60 / 10), 3.0, 20) and seconds > 0
+
+
+@pytest.mark.parametrize("loss, text", [(0.0, "loss 0.0000 ppl 1.00"), (math.log(8), "loss 2.0794 ppl 8.00"),
+                                        (1e9, "loss 1000000000.0000 ppl inf"), (math.nan, "loss nan ppl nan")])
+def test_a_loss_has_its_exponential_beside_it_unless_it_is_smoothed(loss, text):
+    assert loss_text(loss) == text and loss_text(loss, smoothed=True) == "smoothed " + text.split(" ppl")[0]
 
 
 def test_results_say_how_long_where_and_with_what(tmp_path):

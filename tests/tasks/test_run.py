@@ -1,5 +1,6 @@
 """The loop of all runs: resuming after SIGKILL, what is refused, which model is the best, divergence."""
 import json
+import math
 import os
 import random
 import signal
@@ -84,7 +85,7 @@ class Sizes:
 class Toy:
     """A task whose validations are told."""
 
-    sizes, fingerprint, steps_per_epoch, score_name = Sizes(), "toy", 2, "score"
+    sizes, fingerprint, steps_per_epoch, score_name, smoothed = Sizes(), "toy", 2, "score", True
 
     def __init__(self, pipe, criteria, scale=1.0):
         self.pipe, self.criteria, self.scale, self.restored = pipe, criteria, scale, None
@@ -96,7 +97,8 @@ class Toy:
         return self.pipe.forward_backward(batch, mx.nd.zeros((2, 3, 3))), 6, 6
 
     def validate(self, epoch):
-        return Validation([1.0, self.criteria[epoch - 1]], self.criteria[epoch - 1], f"score {epoch}", ["50% remark"])
+        criterion = self.criteria[epoch - 1]
+        return Validation([1.0, criterion[0]], criterion, f"score {epoch}", ["50% remark"])
 
     def finish(self):
         return {"score": 7}, ["done"]
@@ -116,20 +118,31 @@ def run_of(tmp_path, criteria, **given):
     return task, Run(task, options, pipe, start(pipe, options), tmp_path)
 
 
-@pytest.mark.parametrize("criteria, epoch", [([0.0, 2.0, 2.0, 1.0], 2), ([-3.0, -4.0], 1)])
-def test_the_first_of_the_highest_criteria_is_the_best(tmp_path, criteria, epoch):
+@pytest.mark.parametrize("criteria, epoch", [
+    ([(0.0, -1.0), (2.0, -3.0), (2.0, -2.0), (1.0, 0.0)], 3), ([(-3.0,), (-4.0,)], 1),
+    ([(0.0, -2.0), (0.0, -1.0), (0.0, -1.0), (0.0, -3.0)], 3), ([(math.nan,), (-4.0,), (math.nan,), (-5.0,)], 2)])
+def test_the_last_of_the_highest_criteria_is_the_best_and_none_that_is_no_number(tmp_path, criteria, epoch):
     task, run = run_of(tmp_path, criteria)
     with task.pipe:
         results = run.train()
-    assert best(tmp_path).name == f"best-{2 * epoch:08d}" and run.progress.best == max(criteria)
+    assert best(tmp_path).name == f"best-{2 * epoch:08d}" and run.progress.best == list(criteria[epoch - 1])
     assert (results["score"], results["steps"], results["epochs"]) == (7, 2 * len(criteria), len(criteria))
-    assert [row[2] for row in run.progress.valid] == criteria and (best(tmp_path) / "toy").read_text() == "saved"
+    np.testing.assert_array_equal([row[2] for row in run.progress.valid], [first for first, *_ in criteria])
+    assert (best(tmp_path) / "toy").read_text() == "saved"
+
+
+def test_a_smoothed_loss_is_called_so_and_gets_no_perplexity(tmp_path, caplog):
+    task, run = run_of(tmp_path, [(1.0,)])
+    with task.pipe, caplog.at_level("INFO", "mxmp"):
+        run.train()
+    steps = [line for line in caplog.messages if "step" in line]
+    assert len(steps) == 2 and all("/2 smoothed loss " in line and "ppl" not in line for line in steps)
 
 
 def test_initial_values_are_the_seeds(tmp_path):
     values = []
     for seed in (1, 1, 2):
-        task, _ = run_of(tmp_path, [1.0], seed=seed)
+        task, _ = run_of(tmp_path, [(1.0,)], seed=seed)
         with task.pipe:
             values.append({n: p.data(p.list_ctx()[0]).asnumpy() for n, p in task.pipe.collect_params().items()})
     first, again, other = (np.concatenate([array.ravel() for array in each.values()]) for each in values)
@@ -137,11 +150,11 @@ def test_initial_values_are_the_seeds(tmp_path):
 
 
 def test_a_resumed_run_goes_on_and_gives_the_task_what_it_saved(tmp_path):
-    for criteria in ([1.0], [1.0, 0.5]):
+    for criteria in ([(1.0,)], [(1.0,), (0.5,)]):
         task, run = run_of(tmp_path, criteria, resume=len(criteria) > 1)
         with task.pipe:
             run.train()
-    assert (task.restored, run.progress.step, run.progress.best) == ("saved", 4, 1.0)
+    assert (task.restored, run.progress.step, run.progress.best) == ("saved", 4, [1.0])
     assert [step for step, _ in run.progress.train_loss] == [1, 2, 3, 4]
 
 
@@ -149,7 +162,7 @@ def test_a_resumed_run_goes_on_and_gives_the_task_what_it_saved(tmp_path):
 def test_rates_rise_and_fall_along_a_cosine_and_go_on_there(tmp_path, epochs, warmup):
     rates = []
     for trained in sorted({1, epochs}):  # the second run is resumed after the first's last step
-        task, run = run_of(tmp_path, [1.0] * epochs, resume=trained > 1, warmup_steps=warmup)
+        task, run = run_of(tmp_path, [(1.0,)] * epochs, resume=trained > 1, warmup_steps=warmup)
         run._trainer.set_learning_rate = rates.append
         run._options = replace(run._options, epochs=trained)
         with task.pipe:
@@ -170,7 +183,7 @@ def test_mxnets_scheduler_follows_the_formula_whatever_it_was_asked_before(total
 
 
 def test_a_run_that_diverged_says_so_and_saves_nothing(tmp_path):
-    task, run = run_of(tmp_path, [1.0], save_interval=1)
+    task, run = run_of(tmp_path, [(1.0,)], save_interval=1)
     task.scale = float("inf")
     with task.pipe, pytest.raises(RuntimeError, match=r"at step 1; lower --learning_rate \(now 0.003\) and --resume"):
         run.train()

@@ -12,7 +12,7 @@ from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline
 from ...pipeline.states import States
 from ..placing import choose_plan, split_contexts
-from ..progress import perplexity
+from ..progress import loss_text
 from ..run import Validation, start
 from .generator import Generator
 from .model import ModelOptions, begin_with_frequencies, chain_costs, check_tied, language_chain, split_loss
@@ -53,6 +53,7 @@ class Language:
     """The task of a language model's run; a checkpoint holds the states that the next step begins with."""
 
     score_name = ""
+    smoothed = False
 
     def __init__(self, options: Options, encoded: Encoded, contexts: List[mx.Context]) -> None:
         self.options, self._encoded = options, encoded
@@ -91,8 +92,7 @@ class Language:
         loss = valid.nats / valid.tokens
         sample, = self._generator(length=self.options.sample_length, temperature=0.8, seed=epoch)
         sample = sample.replace("\n", " / ")
-        return Validation([loss], -loss, f"loss {loss:.4f} ppl {perplexity(loss):.2f} (per word {valid.per_word:.2f})",
-                          [f"sample: {sample}"])
+        return Validation([loss], [-loss], f"{loss_text(loss)} (per word {valid.per_word:.2f})", [f"sample: {sample}"])
 
     def finish(self) -> Tuple[Dict[str, Any], List[str]]:
         encoded = self._encoded

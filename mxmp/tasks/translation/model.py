@@ -4,6 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, List, Tuple
 
+from mxnet import autograd
+from mxnet.gluon import Block
+
 from ... import nn
 from ...planning import LayerCost, analytic
 
@@ -93,6 +96,21 @@ def _decoder_layer(options: ModelOptions, i: int) -> Any:
     """Upper decoder layer i, which reads [h, context]; residuals begin at the third layer."""
     layer = nn.ContextLSTM(options.hidden_size, options.dropout, 2 * options.hidden_size, prefix=f"decoder_{i}_")
     return nn.Residual(layer, prefix=f"decoder_{i}_residual_") if i > 1 else layer
+
+
+class TranslationLoss(Block):
+    """Cross entropy, label-smoothed in training only: a validation's loss, and its perplexity, are the model's own.
+
+    Called as `mxmp.nn.LabelSmoothedLoss` is. Each of its two losses is a graph of its own: a hybridized one is traced
+    once, and could not tell training from prediction.
+    """
+
+    def __init__(self, smoothing: float) -> None:
+        super().__init__()
+        self._smoothed, self._plain = nn.LabelSmoothedLoss(smoothing), nn.LabelSmoothedLoss()
+
+    def forward(self, *arrays: Any) -> Any:
+        return (self._smoothed if autograd.is_training() else self._plain)(*arrays)
 
 
 def chain_costs(chain: nn.Chain, batch_size: int = 64) -> List[LayerCost]:

@@ -8,7 +8,7 @@ from ...command import check_at_least, flag
 from ..options import RunOptions
 
 FIXED = ("dataset", "src_lang", "tgt_lang", "vocab_size", "separate_vocab", "max_length", "embed_size", "hidden_size",
-         "encoder_layers", "decoder_layers", "batch_size", "seed")  # the same when a run is resumed
+         "encoder_layers", "decoder_layers", "batch_size", "bleu_tokenize", "seed")  # the same when a run is resumed
 _SENTENCES = {"src_lang": "de", "tgt_lang": "en", "vocab_size": 6000, "embed_size": 256, "hidden_size": 384,
               "dropout": 0.2, "epochs": 10, "learning_rate": 2e-3}
 PRESETS: Dict[str, Dict[str, Any]] = {
@@ -41,7 +41,7 @@ class Options(RunOptions):
     encoder_layers: int = flag(2, "LSTM layers of the encoder; the first is bidirectional")
     decoder_layers: int = flag(2, "LSTM layers of the decoder")
     dropout: float = flag(0.1, "share dropped, one mask per sequence")
-    label_smoothing: float = flag(0.1, "weight of the uniform distribution in the loss")
+    label_smoothing: float = flag(0.1, "weight of the uniform distribution in the loss that is trained on")
 
     plan: Optional[str] = flag(None, "layers per context, as \"4,5\"; \"auto\" measures the layers and takes the "
                                      "fastest plan, --num_microbatches and --schedule (default: balanced by "
@@ -49,6 +49,9 @@ class Options(RunOptions):
     batch_size: int = flag(64, "sentence pairs per step")
     beam_size: int = flag(4, "translations kept per sentence in beam search")
     lp_alpha: float = flag(1.5, "strength of beam search's length normalisation")
+    bleu_tokenize: Optional[str] = flag(None, "sacrebleu's tokens that BLEU counts (default: by the script of the "
+                                              "validation text's target side)", type=str,
+                                        choices=("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "none"))
     output_dir: Optional[str] = flag(None, "the run's folder (default runs/DATASET-SRC-TGT-TIME)", type=str)
 
     def __post_init__(self) -> None:

@@ -13,21 +13,19 @@ from ...data import (
     Batch,
     BatchLoader,
     Corpus,
-    ParallelText,
     Prepared,
     default_cache_dir,
     load_files,
     load_multi30k,
     load_numbers,
 )
-from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline
 from ...planning import LayerCost, Profile, profile, tune
 from ..placing import choose_plan
 from ..run import Validation, start
-from .model import ModelOptions, chain_costs, translation_chain
+from .model import ModelOptions, TranslationLoss, chain_costs, translation_chain
 from .options import Options
-from .quality import Quality, mean_loss, score_text
+from .quality import Quality, References, mean_loss
 from .translator import Translator
 
 _FILES = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
@@ -60,15 +58,16 @@ class Translation:
     The times of the layers that it was chosen by are kept in the run's ``folder``.
     """
 
-    score_name = "BLEU"
-
     def __init__(self, options: Options, prepared: Prepared, contexts: List[mx.Context], folder: Path) -> None:
         subwords = prepared.subwords
         self.sizes = ModelOptions(
             len(subwords.src_vocab), len(subwords.tgt_vocab), subwords.joint, options.embed_size,
             options.hidden_size, options.encoder_layers, options.decoder_layers, options.dropout)
         self._prepared, self.fingerprint = prepared, prepared.corpus.fingerprint
-        self._chain, loss = translation_chain(self.sizes), LabelSmoothedLoss(options.label_smoothing)
+        self._valid = References(prepared.corpus.valid.tgt, options.bleu_tokenize)
+        self.score_name, self.smoothed = self._valid.decisive, options.label_smoothing > 0
+        _log.info("%s", self._valid)
+        self._chain, loss = translation_chain(self.sizes), TranslationLoss(options.label_smoothing)
         self._loader = BatchLoader(prepared.train, options.batch_size, seed=options.seed)
         self.steps_per_epoch = len(self._loader)
         _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
@@ -102,14 +101,17 @@ class Translation:
 
     def validate(self, epoch: int) -> Validation:
         batches = BatchLoader(self._prepared.valid, self.options.batch_size, shuffle=False).epoch(0)
-        loss, quality = mean_loss(self.pipe, batches), self._score(self._prepared.corpus.valid)
-        return Validation([loss, quality.bleu], quality.bleu, quality.with_loss(loss))
+        loss, quality = mean_loss(self.pipe, batches), self._score(self._prepared.corpus.valid.src, self._valid)
+        score = self._valid.criterion(quality)
+        return Validation([loss, score], [score, -loss], quality.with_loss(loss))
 
     def finish(self) -> Tuple[Dict[str, Any], List[str]]:
         corpus = self._prepared.corpus
-        valid, test = self._score(corpus.valid), self._score(corpus.test)
+        valid = self._score(corpus.valid.src, self._valid)
+        test = self._score(corpus.test.src, References(corpus.test.tgt, self._valid.tokenizer))
         return ({"dataset": corpus.name, "src_lang": corpus.src_lang, "tgt_lang": corpus.tgt_lang,
-                 "valid": valid._asdict(), "test": test._asdict()}, [f"valid: {valid}", f"test: {test}"])
+                 "best_by": self.score_name, "valid": valid._asdict(), "test": test._asdict()},
+                [f"valid: {valid}", f"test: {test}"])
 
     def save(self, folder: Path) -> None:
         self._prepared.subwords.save(folder)
@@ -117,9 +119,10 @@ class Translation:
     def restore(self, folder: Path) -> None:
         """Nothing: the subwords are those of the text."""
 
-    def _score(self, text: ParallelText) -> Quality:
-        return score_text(Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.beam_size,
-                                     self.options.lp_alpha), text)
+    def _score(self, sentences: List[str], references: References) -> Quality:
+        translate = Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.beam_size,
+                               self.options.lp_alpha)
+        return references.score([hypotheses[0].text for hypotheses in translate(sentences, progress=True)])
 
 
 def _tuned(options: Options, times: Profile, contexts: List[mx.Context]) -> Options:

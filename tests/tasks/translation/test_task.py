@@ -1,13 +1,15 @@
 """The translation task: its text, whole runs and what they leave, translating, errors in one line."""
 import json
+import math
 import re
 
 import mxnet as mx
 import pytest
 from helpers import programs
 
+from mxmp.data import Corpus, ParallelText, prepare
 from mxmp.tasks.translation.options import Options
-from mxmp.tasks.translation.task import load_corpus
+from mxmp.tasks.translation.task import Translation, load_corpus
 
 
 def train(*arguments):
@@ -32,8 +34,33 @@ def test_a_run_leaves_results_a_curve_a_log_and_checkpoints(translation_run):
     assert (translation_run / "loss.png").read_bytes().startswith(b"\x89PNG")
     log = (translation_run / "train.log").read_text()
     assert "cpu(1)" in log and "of the work" in log and "are padding" in log
-    assert re.search(r"step 20/20 loss \d+\.\d+ ppl \d+\.\d+ \d+ tokens/s norm \d+\.\d+ lr", log)
+    assert "BLEU with the tokenizer 13a decides which model is the best" in log and results["best_by"] == "BLEU"
+    assert re.search(r"step 20/20 smoothed loss \d+\.\d+ \d+ tokens/s norm \d+\.\d+ lr", log)
+    assert re.search(r"epoch 2 valid: loss \d+\.\d+ ppl \d+\.\d+ BLEU \d+\.\d+ chrF \d+\.\d+ \(length ratio", log)
     assert {p.name.split("-")[0] for p in translation_run.iterdir() if p.is_dir()} == {"best", "latest"}
+
+
+def task_of(folder, valid, **flags):
+    """The task of a run on a few sentences, validated on ``valid``."""
+    text = ParallelText(["ab ba", "b a b", "ba ba ab"], ["ba ab", "a b a", "ab ab ba"])
+    options = Options(dataset="files", embed_size=4, hidden_size=4, max_length=9, batch_size=3, beam_size=1, **flags)
+    prepared = prepare(Corpus("own", "src", "tgt", text, valid, text), 12, max_length=9)
+    return Translation(options, prepared, [mx.cpu(0)], folder)
+
+
+@pytest.mark.parametrize("tgt, flags, decisive, line", [
+    (["a", "b", "ab"], {}, "chrF", "BLEU says little, as 0 of 3 references have 4 tokens (13a) or more: chrF decides"),
+    (["a b a b"] * 3, {}, "BLEU", "BLEU with the tokenizer 13a decides"),
+    (["abab", "baba", "ab"], {"bleu_tokenize": "char"}, "BLEU", "BLEU with the tokenizer char decides")])
+def test_the_log_says_what_decides_and_it_does(tmp_path, caplog, monkeypatch, tgt, flags, decisive, line):
+    caplog.set_level("INFO", "mxmp")
+    task = task_of(tmp_path, ParallelText(["a", "b", "ab"], tgt), **flags)
+    quality = task._score(task._prepared.corpus.valid.src, task._valid)
+    with task.pipe:
+        (loss, score), criterion, text, _ = task.validate(1)
+    assert score == {"BLEU": quality.bleu, "chrF": quality.chrf}[decisive] and criterion == [score, -loss]
+    assert task.score_name == decisive and any(line in message for message in caplog.messages)
+    assert text.startswith(f"loss {loss:.4f} ppl {math.exp(loss):.2f} BLEU ")
 
 
 def test_a_model_trained_on_two_contexts_translates_on_one_two_and_three(translation_run):
