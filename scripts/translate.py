@@ -24,11 +24,14 @@ class Options:
     threads_per_context: int = flag(1, "CPU threads of each context")
     beam_size: int = flag(4, "translations kept while searching")
     lp_alpha: float = flag(1.5, "strength of length normalisation")
-    max_length: int = flag(100, "longest translation in subwords")
+    max_length: Optional[int] = flag(None, "longest translation in subwords, whatever its source's length (default: "
+                                           "the training's --max_length)", type=int)
     nbest: int = flag(1, "translations per sentence; above 1 each line is NUMBER, SCORE, TEXT, tab-separated")
-    batch_size: int = flag(64, "sentences per batch")
+    batch_size: int = flag(64, "most sentences per batch; fewer where they are longer than --max_length subwords")
 
     def __post_init__(self) -> None:
+        command.check_at_least(1, self, "max_length", "beam_size", "batch_size")
+        command.check_at_least(0, self, "lp_alpha")
         if not 1 <= self.nbest <= self.beam_size:
             raise ValueError(f"--nbest must be from 1 to --beam_size ({self.beam_size}), got {self.nbest}")
 
@@ -49,8 +52,10 @@ def main() -> None:
     from mxmp.tasks.placing import choose_contexts
     from mxmp.tasks.translation.translator import Translator, load
 
-    trained = load(Path(options.model), choose_contexts(options.contexts, options.gpus), options.plan)
-    translate = Translator(*trained, options.beam_size, options.lp_alpha, options.max_length, options.batch_size)
+    contexts = choose_contexts(options.contexts, options.gpus)
+    *trained, longest = load(Path(options.model), contexts, options.plan)
+    translate = Translator(*trained, options.max_length or longest, options.beam_size, options.lp_alpha,
+                           options.batch_size)
     sentences = read_lines(options.input) if options.input else decode_lines(sys.stdin.buffer.read(), "standard input")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     with open(options.output, "w", encoding="utf-8") if options.output else nullcontext(sys.stdout) as out:

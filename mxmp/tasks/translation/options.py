@@ -33,7 +33,7 @@ class Options(RunOptions):
     test_tgt: Optional[str] = flag(None, "its translation", type=str)
     vocab_size: int = flag(600, "subwords (of each language with --separate_vocab)")
     separate_vocab: bool = flag(False, "one subword model and embedding per language instead of a joint one")
-    max_length: int = flag(100, "drop training pairs with more subwords on a side")
+    max_length: int = flag(100, "drop training pairs with more subwords on a side; no translation has more, either")
     cache_dir: Optional[str] = flag(None, "folder for downloads and prepared data (default ~/.cache/mxmp)", type=str)
 
     embed_size: int = flag(128, "width of the embeddings")
@@ -57,6 +57,7 @@ class Options(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_at_least(1, self, "max_length", "vocab_size", "beam_size")
+        check_at_least(0, self, "lp_alpha")
 
     @classmethod
     def preset(cls, flags: Dict[str, Any]) -> Dict[str, Any]:

@@ -100,7 +100,9 @@ class Translation:
         return loss, batch.num_tokens, batch.num_words
 
     def validate(self, epoch: int) -> Validation:
-        batches = BatchLoader(self._prepared.valid, self.options.batch_size, shuffle=False).epoch(0)
+        options = self.options
+        batches = BatchLoader(self._prepared.valid, options.batch_size, shuffle=False,  # no larger than in training
+                              max_positions=options.batch_size * (options.max_length + 1)).epoch(0)
         loss, quality = mean_loss(self.pipe, batches), self._score(self._prepared.corpus.valid.src, self._valid)
         score = self._valid.criterion(quality)
         return Validation([loss, score], [score, -loss], quality.with_loss(loss))
@@ -120,8 +122,8 @@ class Translation:
         """Nothing: the subwords are those of the text."""
 
     def _score(self, sentences: List[str], references: References) -> Quality:
-        translate = Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.beam_size,
-                               self.options.lp_alpha)
+        translate = Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.max_length,
+                               self.options.beam_size, self.options.lp_alpha, self.options.batch_size)
         return references.score([hypotheses[0].text for hypotheses in translate(sentences, progress=True)])
 
 

@@ -1,6 +1,7 @@
 """Sentences in, translations out: beam search over a trained chain, one decoding step at a time."""
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -89,6 +90,26 @@ class StepDecoder:
 _LENGTH_OFFSET = 5  # the 5 of Wu et al. 2016, equation 14, which gluonnlp calls K
 
 
+class LengthReward(BeamSearchScorer):
+    """A translation's log probability divided by ``((5 + length) / 6) ** alpha``, in which ``length`` ends at ``most``.
+
+    With an alpha above 1 a loop of likely tokens would be the better the longer it is. ``most`` is (N, 1) float32, each
+    sentence's own, so that its translation depends on no other sentence. Inputs and output are gluonnlp's: log
+    probabilities (N, beam, V), scores (N, beam) and the step, (1,), from 1; new scores (N, beam, V).
+    """
+
+    def __init__(self, alpha: float, most: mx.nd.NDArray) -> None:
+        super().__init__(alpha, _LENGTH_OFFSET)
+        self.most = self.params.get_constant("most", most)
+        self.initialize(ctx=most.context)
+
+    def hybrid_forward(self, F: Any, outputs: Any, scores: Any, step: Any, most: Any) -> Any:
+        before, now = ((self._K + F.broadcast_minimum(length, most)) ** self._alpha / (self._K + 1) ** self._alpha
+                       for length in (step - 1, step))  # (N, 1)
+        sums = F.expand_dims(F.broadcast_mul(scores, before), axis=-1)
+        return F.broadcast_div(F.broadcast_add(outputs, sums), F.expand_dims(now, axis=-1))
+
+
 class Hypothesis(NamedTuple):
     """A translation."""
 
@@ -99,21 +120,24 @@ class Hypothesis(NamedTuple):
 class Translator:
     """Translate with beam search over a translation ``chain`` whose parameters are in place.
 
-    ``beam_size`` translations are kept per sentence while searching; 1 is greedy search. The score of a translation is
-    its log probability divided by ``((5 + length) / 6) ** lp_alpha`` (Wu et al. 2016, equation 14); without it, at 0, a
-    beam prefers short translations. No translation has more than ``max_length`` subwords, nor, in a batch whose longest
-    sentence has S subwords, more than 2 S + 10.
+    No translation has more than ``max_length`` subwords. ``beam_size`` translations are kept per sentence while
+    searching; 1 is greedy search. The score of a translation is its log probability divided by
+    ``((5 + length) / 6) ** lp_alpha`` (Wu et al. 2016, equation 14); without it, at 0, a beam prefers short
+    translations. The length counts up to 1.5 S + 10, the sentence having S tokens with its end mark: beyond, each token
+    costs what it costs, or a loop would win. A batch has at most ``batch_size`` sentences and, padding included, as
+    many positions as that many of ``max_length`` subwords; a longer sentence is a batch of its own.
     """
 
-    def __init__(self, chain: Chain, plan: Plan, subwords: Subwords, beam_size: int = 4, lp_alpha: float = 1.5,
-                 max_length: int = 100, batch_size: int = 64) -> None:
-        for name, value in (("beam_size", beam_size), ("max_length", max_length), ("batch_size", batch_size)):
+    def __init__(self, chain: Chain, plan: Plan, subwords: Subwords, max_length: int, beam_size: int = 4,
+                 lp_alpha: float = 1.5, batch_size: int = 64) -> None:
+        for name, value in (("max_length", max_length), ("beam_size", beam_size), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 <= lp_alpha < math.inf:
+            raise ValueError(f"lp_alpha must be at least 0 and finite, got {lp_alpha}")
         self._decoder = StepDecoder(chain, plan)
         self._subwords, self._beam_size, self._batch_size = subwords, beam_size, batch_size
-        self._scorer = BeamSearchScorer(alpha=lp_alpha, K=_LENGTH_OFFSET)
-        self._max_length = max_length
+        self._lp_alpha, self._max_length = lp_alpha, max_length
 
     def __call__(self, sentences: Sequence[str], progress: bool = False) -> List[List[Hypothesis]]:
         """Translate raw text; ``progress`` shows a bar, on a terminal.
@@ -124,7 +148,7 @@ class Translator:
         ids = self._subwords.encode_src(list(sentences))
         results: List[List[Hypothesis]] = [[Hypothesis("", 0.0)]] * len(ids)
         filled = [i for i, sentence in enumerate(ids) if sentence]
-        loader = SourceLoader([ids[i] for i in filled], self._batch_size)
+        loader = SourceLoader([ids[i] for i in filled], self._batch_size, self._batch_size * (self._max_length + 1))
         with tqdm(total=len(filled), desc="translating", unit="sentence", disable=None if progress else True,
                   leave=False) as bar:
             for indices, src, src_len in loader:
@@ -134,8 +158,9 @@ class Translator:
         return results
 
     def _search(self, src: mx.nd.NDArray, src_len: mx.nd.NDArray) -> List[List[Hypothesis]]:
-        length = min(self._max_length, 2 * src.shape[1] + 10)
-        sampler = BeamSearchSampler(self._beam_size, self._decoder, EOS_ID, self._scorer, length)
+        most = (1.5 * src_len.astype("float32") + 10).as_in_context(self._decoder.context).expand_dims(1)
+        sampler = BeamSearchSampler(self._beam_size, self._decoder, EOS_ID, LengthReward(self._lp_alpha, most),
+                                    self._max_length)
         states = self._decoder.encode(src, src_len)
         begin = mx.nd.full((src.shape[0],), BOS_ID, ctx=self._decoder.context, dtype="int32")
         samples, scores, lengths = (array.asnumpy() for array in sampler(begin, states))  # (N, beam, L), (N, beam)
@@ -143,13 +168,16 @@ class Translator:
                  for tokens, score, end in zip(*sentence)] for sentence in zip(samples, scores, lengths)]
 
 
-def load(folder: Path, contexts: List[mx.Context], plan: Optional[str] = None) -> Tuple[Chain, Plan, Subwords]:
-    """The chain of a training run's best checkpoint, its parameters on ``contexts``, with its plan and subwords.
+def load(folder: Path, contexts: List[mx.Context],
+         plan: Optional[str] = None) -> Tuple[Chain, Plan, Subwords, int]:
+    """The chain of a training run's best checkpoint, its parameters on ``contexts``, its plan and subwords, and the
+    ``--max_length`` that it was trained and validated with.
 
     The run may have used other contexts; ``plan`` is as of `choose_plan`.
     """
     best = checkpoint.best(folder)
-    chain = translation_chain(ModelOptions(**checkpoint.read(best)["model"]))
+    described = checkpoint.read(best)
+    chain = translation_chain(ModelOptions(**described["model"]))
     chosen = choose_plan(chain_costs(chain), contexts, plan)
     checkpoint.load_chain(best, chain, chosen)
-    return chain, chosen, Subwords.load(best)
+    return chain, chosen, Subwords.load(best), described["options"]["max_length"]

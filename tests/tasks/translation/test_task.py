@@ -2,6 +2,7 @@
 import json
 import math
 import re
+import shutil
 
 import mxnet as mx
 import pytest
@@ -63,6 +64,27 @@ def test_the_log_says_what_decides_and_it_does(tmp_path, caplog, monkeypatch, tg
     assert text.startswith(f"loss {loss:.4f} ppl {math.exp(loss):.2f} BLEU ")
 
 
+def test_one_long_line_takes_no_room_for_its_validation_batch(tmp_path, monkeypatch):
+    sizes = []
+    monkeypatch.setattr("mxmp.tasks.translation.task.mean_loss", lambda pipe, batches: sizes.extend(
+        (len(batch.src), max(batch.src.size, batch.tgt_in.size)) for batch in batches) or 1.0)
+    task = task_of(tmp_path, ParallelText(["a", "ab " * 300, "b", "a b", "ba"], ["b", "ab", "ba " * 300, "b", "ab"]))
+    with task.pipe:
+        task.validate(1)
+    assert max(size for rows, size in sizes if rows > 1) <= 3 * 10 and sum(rows for rows, _ in sizes) == 5
+
+
+def test_translations_are_as_long_as_those_of_the_validation_unless_asked_otherwise(translation_run, tmp_path):
+    (checkpoint,) = translation_run.glob("best-*")
+    described = json.loads((checkpoint / "checkpoint.json").read_text())
+    described["options"]["max_length"] = 1
+    shutil.copytree(checkpoint, tmp_path / "short")
+    (tmp_path / "short" / "checkpoint.json").write_text(json.dumps(described))
+    texts = [programs.run("translate.py", "--model", *model, input="the third of March seventeen eleven\n").stdout
+             for model in ([tmp_path / "short"], [checkpoint, "--max_length", 1], [checkpoint])]
+    assert texts[0] == texts[1] != texts[2]
+
+
 def test_a_model_trained_on_two_contexts_translates_on_one_two_and_three(translation_run):
     text = "twenty-one\n\nthe third\n"
     outputs = []
@@ -90,6 +112,7 @@ def test_nbest_gives_scored_lines_best_first(translation_run, tmp_path):
     (["--plan", "3,5"], "places 8 layers, but the chain has 9"),
     (["--train_src", "nowhere.txt"], "nowhere.txt: cannot be read"),
     (["--batch_size", "0"], "--batch_size must be at least 1, got 0"),
+    (["--lp_alpha", "-1"], "--lp_alpha must be at least 0, got -1.0"),
     (["--dataset", "multi30k", "--data_dir", "nowhere"], "nowhere"),
     (["--dataset", "numbers", "--tgt_lang", "xx"], "xx")])
 def test_a_mistake_gets_one_line(translation_flags, tmp_path, wrong, message):

@@ -1,5 +1,6 @@
 """Beam search over a trained chain, and one decoding step of it."""
 import itertools
+import math
 
 import mxnet as mx
 import numpy as np
@@ -10,6 +11,7 @@ from helpers.tiny import CONTEXTS, OPTIONS, batch
 from mxmp import Plan, Trainer
 from mxmp.data import BOS_ID, EOS_ID, ParallelText, Subwords
 from mxmp.tasks import checkpoint
+from mxmp.tasks.translation import translator
 from mxmp.tasks.translation.model import ModelOptions, translation_chain
 from mxmp.tasks.translation.translator import StepDecoder, Translator, load
 
@@ -53,7 +55,7 @@ def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_of_all_short_translatio
     # with max_length 1 a translation is one token and then the end, which costs nothing when it is forced
     complete = [(EOS_ID,)] + [(token,) for token in range(size) if token != EOS_ID]
     expected = max(score_of(decoder, src, src_len, tokens, alpha) for tokens in complete)
-    best = Translator(chain, plan, subwords, beam_size=size, lp_alpha=alpha, max_length=1)(["ab ba"])[0][0]
+    best = Translator(chain, plan, subwords, 1, beam_size=size, lp_alpha=alpha)(["ab ba"])[0][0]
     assert best.score == pytest.approx(expected, abs=1e-4)
 
 
@@ -68,32 +70,96 @@ def test_greedy_search_follows_the_most_likely_token(subwords, chain, plan):
         tokens.append(previous)
         if previous == EOS_ID:
             break
-    best = Translator(chain, plan, subwords, beam_size=1, max_length=6)(["ba ab"])[0][0]
+    best = Translator(chain, plan, subwords, 6, beam_size=1)(["ba ab"])[0][0]
     assert best.text == subwords.decode_tgt(tokens)
 
 
-def test_order_is_kept_whatever_the_batches(subwords, chain, plan):
-    sentences = ["ab", "", "ab ba ab ba", "ba", "   ", "b a b"]
-    one = Translator(chain, plan, subwords, beam_size=2, max_length=8, batch_size=1)(sentences)
-    three = Translator(chain, plan, subwords, beam_size=2, max_length=8, batch_size=3)(sentences)
-    texts = [[h.text for h in hypotheses] for hypotheses in one]
-    assert texts == [[h.text for h in hypotheses] for hypotheses in three]
-    assert texts[1] == texts[4] == [""] and len({tuple(t) for t in texts}) > 2
+@pytest.mark.parametrize("batch_size", [2, 3, 64])
+@pytest.mark.parametrize("alpha", [0.0, 1.5])
+def test_a_translation_depends_on_no_other_sentence_nor_on_the_order(subwords, chain, plan, batch_size, alpha):
+    sentences = ["ab", "", "ab ba ab ba b a ab ab ba", "ba", "   ", "b a b", "a"]
+    (alone,) = zip(*(Translator(chain, plan, subwords, 40, 3, alpha)([sentence]) for sentence in sentences))
+    translate = Translator(chain, plan, subwords, 40, 3, alpha, batch_size)
+    order = [3, 2, 6, 0, 1, 5, 4]
+    for together in (translate(sentences), sorted(zip(order, translate([sentences[i] for i in order])))):
+        for ours, theirs in itertools.zip_longest(alone, together):
+            theirs = theirs[1] if isinstance(theirs, tuple) else theirs
+            assert [h.text for h in ours] == [h.text for h in theirs]
+            np.testing.assert_allclose([h.score for h in ours], [h.score for h in theirs], 1e-4)
+    assert alone[1] == alone[4] == [("", 0.0)] and len({hypotheses[0].text for hypotheses in alone}) > 3
+
+
+class Told:
+    """Stands in for `StepDecoder`: the log probabilities (V,) of each step's token are told, the last one's for ever,
+    whatever source and tokens are; ``shapes`` are those of the sources."""
+
+    def __init__(self, steps):
+        self.steps, self.context, self.shapes = mx.nd.array(steps), mx.cpu(), []
+
+    def encode(self, src, src_len):
+        self.shapes.append(src.shape)
+        return [mx.nd.zeros((len(src), 1))]
+
+    def __call__(self, tokens, states):
+        return mx.nd.take(self.steps, states[0][:, 0]), [states[0] + 1]
+
+
+def told(monkeypatch, subwords, steps, *options):
+    """A translator whose decoder says the tokens of ``steps``, {token: probability} each."""
+    rows = np.full((len(steps), len(subwords.tgt_vocab)), -1e9)
+    for row, probs in zip(rows, steps):
+        for token, prob in probs.items():
+            row[token] = np.log(prob)
+    decoder = Told(rows)
+    monkeypatch.setattr(translator, "StepDecoder", lambda chain, plan: decoder)
+    return Translator(None, None, subwords, *options), decoder
+
+
+def test_a_short_source_has_as_long_a_translation_as_max_length_allows(monkeypatch, subwords):
+    (tokens,) = subwords.encode_tgt(["ab ba b a " * 10])
+    steps = [{token: 0.9, EOS_ID: 0.1} for token in tokens] + [{EOS_ID: 1.0}]
+    for longest, expected in ((len(tokens), tokens), (len(tokens) - 3, tokens[:-3])):
+        translate, _ = told(monkeypatch, subwords, steps, longest, 1)
+        for sentences in (["a"], ["a", "ab ba " * 9]):
+            assert {best.text for best, *_ in translate(sentences)} == {subwords.decode_tgt(expected)}
+
+
+@pytest.mark.parametrize("neighbour", [[], ["ab " * 30]])
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 1.5, 3.0])
+def test_a_loop_gets_no_better_beyond_its_sources_share(monkeypatch, subwords, alpha, neighbour):
+    (token,) = subwords.encode_tgt(["b"])[0][-1:]
+    translate, decoder = told(monkeypatch, subwords, [{token: 0.9, EOS_ID: 0.1}], 100, 4, alpha)
+    best = translate(["a", *neighbour])[0][0]
+    most = 1.5 * (len(subwords.encode_src(["a"])[0]) + 1) + 10
+
+    def value(loops):  # of so many tokens and the end
+        return (loops * np.log(0.9) + np.log(0.1)) / ((5 + min(loops + 1, most)) / 6) ** alpha
+
+    loops = max(range(100), key=value)
+    assert best.score == pytest.approx(value(loops), rel=1e-5) and loops < most
+    assert best.text == subwords.decode_tgt([token] * loops)
+
+
+def test_one_long_sentence_takes_no_room_for_its_batch(monkeypatch, subwords):
+    translate, decoder = told(monkeypatch, subwords, [{EOS_ID: 1.0}], 20, 2, 1.5, 8)
+    assert len(translate(["a b"] * 9 + ["a b " * 300] + ["b"] * 9)) == 19
+    assert max(rows * length for rows, length in decoder.shapes if rows > 1) <= 8 * 21
+    assert [rows for rows, length in decoder.shapes if length > 500] == [1] and len(decoder.shapes) == 4
 
 
 def test_hypotheses_are_best_first(subwords, chain, plan):
-    for hypotheses in Translator(chain, plan, subwords, beam_size=4, max_length=8)(["ab ba", "b"]):
+    for hypotheses in Translator(chain, plan, subwords, 8)(["ab ba", "b"]):
         scores = [h.score for h in hypotheses]
         assert scores == sorted(scores, reverse=True)
 
 
 def test_translations_do_not_depend_on_the_contexts(subwords, chain, plan):
     values = {n: p.data(p.list_ctx()[0]).asnumpy() for n, p in chain._collect_params_with_prefix().items()}
-    expected = Translator(chain, plan, subwords, max_length=8)(TEXT.src[:3])
+    expected = Translator(chain, plan, subwords, 8)(TEXT.src[:3])
     for counts in ((9,), (3, 3, 3)):
         other = translation_chain(ModelOptions(len(subwords.src_vocab), len(subwords.src_vocab), True, 8, 6, 2, 2, 0.0))
         with pipelined(other, values, None, counts, 1) as pipe:
-            actual = Translator(other, pipe.plan, subwords, max_length=8)(TEXT.src[:3])
+            actual = Translator(other, pipe.plan, subwords, 8)(TEXT.src[:3])
         for ours, theirs in itertools.zip_longest(actual, expected):
             assert [h.text for h in ours] == [h.text for h in theirs]
             np.testing.assert_allclose([h.score for h in ours], [h.score for h in theirs], 1e-4)
@@ -102,7 +168,13 @@ def test_translations_do_not_depend_on_the_contexts(subwords, chain, plan):
 @pytest.mark.parametrize("wrong", ["beam_size", "max_length", "batch_size"])
 def test_sizes_below_one_are_errors(subwords, chain, plan, wrong):
     with pytest.raises(ValueError, match=f"{wrong} must be at least 1, got 0"):
-        Translator(chain, plan, subwords, **{wrong: 0})
+        Translator(chain, plan, subwords, **{"max_length": 8, wrong: 0})
+
+
+@pytest.mark.parametrize("alpha", [-0.5, math.nan, math.inf])
+def test_an_impossible_length_normalisation_is_an_error(subwords, chain, plan, alpha):
+    with pytest.raises(ValueError, match=f"lp_alpha must be at least 0 and finite, got {alpha}"):
+        Translator(chain, plan, subwords, 8, lp_alpha=alpha)
 
 
 @pytest.mark.parametrize("counts", [(9,), (4, 5), (2, 5, 2)])
@@ -112,12 +184,14 @@ def test_a_checkpoint_loads_onto_any_contexts(tmp_path, subwords, counts):
     chain = translation_chain(sizes)
     values = random_values(chain)
     with pipelined(chain, values, None, (4, 5), 1) as pipe:
-        checkpoint.save(tmp_path, "best", 1, pipe, Trainer(pipe, "adam"), {"model": vars(sizes)}, subwords)
+        checkpoint.save(tmp_path, "best", 1, pipe, Trainer(pipe, "adam"),
+                        {"model": vars(sizes), "options": {"max_length": 30}}, subwords)
     contexts = CONTEXTS[:len(counts)]
-    chain, plan, loaded = load(tmp_path, contexts, ",".join(map(str, counts)))
+    chain, plan, loaded, max_length = load(tmp_path, contexts, ",".join(map(str, counts)))
     actual = {n: p.data(p.list_ctx()[0]).asnumpy() for n, p in chain._collect_params_with_prefix().items()}
     assert_same(actual, values, rtol=0, atol=0)
     assert plan == Plan(counts, tuple(contexts)) and loaded.models == subwords.models
+    assert max_length == 30
     assert {ctx for p in chain.collect_params().values() for ctx in p.list_ctx()} == set(contexts)
 
 
