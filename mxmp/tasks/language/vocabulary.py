@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, List, Sequence, Union
@@ -23,8 +24,9 @@ Sentences = List[List[int]]
 
 
 def split_words(line: str) -> List[str]:
-    """A line's words, punctuation as words of its own, as BLEU's mteval-v13a splits them ("don't" stays whole)."""
-    return _split(line).split()
+    """A line's words, punctuation as words of its own, as BLEU's mteval-v13a splits them ("don't" stays whole); accents
+    are composed (NFC), or a word would have several spellings."""
+    return _split(unicodedata.normalize("NFC", line)).split()
 
 
 def join_words(words: Iterable[str]) -> str:

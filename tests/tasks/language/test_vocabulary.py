@@ -25,6 +25,14 @@ def test_words_are_split_and_joined_as_people_write():
     assert [join_words(split_words(line)) for line in LINES] == LINES
 
 
+
+def test_a_word_is_known_whether_its_accents_are_composed_or_not():
+    words = Words.learn(["un caf\u00e9 cher"], 1)
+    assert words.encode(["un cafe\u0301"]) == words.encode(["un caf\u00e9"]) and words.unknown not in words.encode(
+        ["cafe\u0301"])[0]
+    assert split_words("cafe\u0301") == ["caf\u00e9"]
+
+
 def test_rare_words_share_a_token():
     words = Words.learn(LINES, min_count=2)
     kept = {"I", "know", ",", ".", "<unk>", "</s>"}
