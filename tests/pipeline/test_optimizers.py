@@ -102,7 +102,7 @@ def test_a_parameter_of_two_stages_is_updated_once(optimizer, frozen):
         with pipelined(chain, random_values(chain), gluon.loss.L2Loss(), counts, 2) as pipe:
             trainer = Trainer(pipe, optimizer, dict(RATE), clip_norm=0.5)
             for step in range(4):
-                freeze(first, "null" if frozen and step < 2 else "add")
+                freeze(first, "null" if frozen and step < 2 else "write")
                 pipe_step(pipe, trainer, step)
             copies = [copy.asnumpy() for copy in first.weight.list_data()]
             assert len(copies) == min(len(counts), 2) and (copies[0] == copies[-1]).all()
