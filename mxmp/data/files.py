@@ -1,15 +1,20 @@
 """Text files, one sentence a line, read so that every mistake in them is named with its file and line."""
 from __future__ import annotations
 
-import codecs
 import gzip
 import os
+import re
 import zlib
 from typing import List, Union
 
 from .corpus import Corpus, ParallelText, Text
 
 PathLike = Union[str, "os.PathLike[str]"]
+_MARK = "\ufeff"  # the byte order mark
+_NO_TEXT = re.compile("[\0\r]")
+_REMEDIES = {
+    "\0": "a NUL character, as in UTF-16 or UTF-32; convert the text to UTF-8, for example with iconv",
+    "\r": "a carriage return inside the line; end every line with LF or CR LF, for example with tr '\\r' '\\n'"}
 
 
 def read_lines(path: PathLike) -> List[str]:
@@ -26,13 +31,14 @@ def read_lines(path: PathLike) -> List[str]:
     Returns
     -------
     list of str
-        The lines without their ends; a byte order mark at the start is dropped.
+        The lines without their ends; byte order marks at their beginnings, as in files put behind each other, are
+        dropped.
 
     Raises
     ------
     ValueError
-        If the file is missing, empty, not valid UTF-8 or a broken gzip file; one line that names the file and, for bad
-        UTF-8, the line.
+        If the file is missing, empty, no text in UTF-8 or a broken gzip file; one line that names the file and, where
+        it is no text, the line.
     """
     lines = decode_lines(_read_bytes(path), os.fspath(path))
     if not lines:
@@ -58,20 +64,24 @@ def decode_lines(data: bytes, name: str) -> List[str]:
     Raises
     ------
     ValueError
-        If it is not valid UTF-8.
+        If it is not valid UTF-8, or has a character that no line of text has: a NUL, or a carriage return that ends no
+        line.
     """
-    if data.startswith(codecs.BOM_UTF8):
-        data = data[len(codecs.BOM_UTF8):]
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{name}:{line}: not valid UTF-8 (byte 0x{data[error.start]:02x}); "
                          "convert the text to UTF-8, for example with iconv") from error
-    lines = text.split("\n")
+    lines = [line.lstrip(_MARK) for line in text.split("\n")]
     if lines[-1] == "":
         lines.pop()
-    return [line[:-1] if line.endswith("\r") else line for line in lines]
+    lines = [line[:-1] if line.endswith("\r") else line for line in lines]
+    for number, line in enumerate(lines, 1):
+        found = _NO_TEXT.search(line)
+        if found:
+            raise ValueError(f"{name}:{number}: {_REMEDIES[found.group()]}")
+    return lines
 
 
 def _read_bytes(path: PathLike) -> bytes:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import List
 
@@ -55,7 +56,7 @@ def _read(folder: Path) -> List[str]:
             with zipfile.ZipFile(path) as archive:
                 if _PAIRS in archive.namelist():
                     return decode_lines(archive.read(_PAIRS), f"{path}/{_PAIRS}")
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: broken zip file ({error}); fetch it again") from error
     raise ValueError(f"{folder}: no {_PAIRS}, {_PAIRS}.gz or zip file with it; name the folder that has the German-"
                      "English pairs of Tatoeba")

@@ -26,7 +26,13 @@ def test_cuts_windows_line_ends_and_byte_order_mark(tmp_path):
     assert read_lines(write(tmp_path / "a", b"\xef\xbb\xbfa\r\nb\r\n")) == ["a", "b"]
 
 
-@given(lines=st.lists(st.text(st.characters(blacklist_characters="\r\n\ufeff", blacklist_categories=["Cs"])),
+@pytest.mark.parametrize("data", [
+    b"\xef\xbb\xbfa\nb\n\xef\xbb\xbfc\n", b"\xef\xbb\xbfa\nb\n\xef\xbb\xbf\xef\xbb\xbfc\n\xef\xbb\xbf"])
+def test_cuts_the_byte_order_marks_of_files_put_behind_each_other(tmp_path, data):
+    assert read_lines(write(tmp_path / "a", data)) == ["a", "b", "c"]
+
+
+@given(lines=st.lists(st.text(st.characters(blacklist_characters="\0\r\n\ufeff", blacklist_categories=["Cs"])),
                       min_size=1))
 def test_lines_end_at_newlines_only(tmp_path_factory, lines):
     path = write(tmp_path_factory.mktemp("lines") / "a", ("\n".join(lines) + "\n").encode())
@@ -35,7 +41,18 @@ def test_lines_end_at_newlines_only(tmp_path_factory, lines):
 
 @pytest.mark.parametrize("name, data, message", [
     ("bad", b"fine\n\nb\xe4d\n", r"bad:3: not valid UTF-8 \(byte 0xe4\)"),
+    ("utf-16", "Grüße\nzwei\n".encode("utf-16"), r"utf-16:1: not valid UTF-8 \(byte 0xff\)"),
+    ("utf-16-le", "one\ntwo\n".encode("utf-16-le"), "utf-16-le:1: a NUL character, as in UTF-16"),
+    ("utf-16-be", "one\ntwo\n".encode("utf-16-be"), "utf-16-be:1: a NUL character, as in UTF-16"),
+    ("cjk", "四\n五\n".encode("utf-16-be"), r"cjk:1: not valid UTF-8 \(byte 0xdb\)"),
+    ("utf-32-le", "one\n".encode("utf-32-le"), "utf-32-le:1: a NUL character, as in UTF-16"),
+    ("nul", b"a\nb\r\nc\0d\n", "nul:3: a NUL character"),
+    ("mac", b"one\rtwo\rthree\r", "mac:1: a carriage return inside the line"),
+    ("mixed", b"one\r\ntwo\nthree\rfour\r\n", "mixed:3: a carriage return inside the line"),
+    ("doubled", b"one\r\r\n", "doubled:1: a carriage return inside the line"),
+    ("gzip", gzip.compress(b"a\n"), r"gzip:1: not valid UTF-8 \(byte 0x8b\)"),
     ("empty", b"", "empty: the file is empty"),
+    ("marked", b"\xef\xbb\xbf", "marked: the file is empty"),
     ("empty.gz", b"", r"empty\.gz: the file is empty"),
 ])
 def test_names_file_and_line_of_bad_text(tmp_path, name, data, message):
@@ -53,9 +70,13 @@ def test_names_a_broken_gzip_file(tmp_path, damage):
         read_lines(path)
 
 
-def test_names_a_missing_file(tmp_path):
-    with pytest.raises(ValueError, match="nowhere: cannot be read .No such file"):
-        read_lines(tmp_path / "nowhere")
+@pytest.mark.parametrize("name, reason", [("nowhere", "No such file"), ("", "Is a directory"), ("a.gz", "Is a directory"),
+                                          ("a.gz/b", "No such file"), ("file/b", "Not a directory")])
+def test_names_what_is_no_file(tmp_path, name, reason):
+    (tmp_path / "a.gz").mkdir()
+    (tmp_path / "file").write_text("a\n")
+    with pytest.raises(ValueError, match=f"{name}: cannot be read .{reason}"):
+        read_lines(tmp_path / name)
 
 
 def test_names_the_first_line_without_a_partner(tmp_path):

@@ -15,7 +15,7 @@ def write(folder, kind):
     if kind == "zip":
         with zipfile.ZipFile(folder / "deu-eng.zip", "w") as archive:
             archive.writestr("_about.txt", "about")
-            archive.writestr("deu.txt", LINES)
+            archive.writestr("deu.txt", LINES, zipfile.ZIP_DEFLATED)
     else:
         (folder / kind).write_bytes(gzip.compress(LINES.encode()) if kind.endswith(".gz") else LINES.encode())
 
@@ -35,6 +35,13 @@ def test_mistakes_are_named(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK")
     with pytest.raises(ValueError, match="a.zip: broken zip file"):
         load_tatoeba(tmp_path)
+    write(tmp_path, "zip")
+    whole = (tmp_path / "deu-eng.zip").read_bytes()
+    begin = whole.index(b"deu.txt") + len("deu.txt")
+    for data in (whole[:-9], whole[:begin] + b"\xff" * 9 + whole[begin + 9:], whole[:begin + 9] + b"\0" + whole[begin + 10:]):
+        (tmp_path / "a.zip").write_bytes(data)
+        with pytest.raises(ValueError, match="a.zip: broken zip file"):
+            load_tatoeba(tmp_path)
     (tmp_path / "deu.txt").write_text("one\teins\ntwo\n")
     with pytest.raises(ValueError, match="line 2 of deu.txt has no tab"):
         load_tatoeba(tmp_path)
