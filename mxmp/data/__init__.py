@@ -1,7 +1,7 @@
 """Corpora, subwords and batches; of mxmp they know nothing but how a file is written."""
 from .batches import Batch, BatchLoader, SourceLoader
 from .bucketing import bucket_batches
-from .corpus import Corpus, ParallelText, Text, split_lines
+from .corpus import Corpus, ParallelText, Text, is_blank, split_lines
 from .files import decode_lines, load_files, load_text, read_lines, read_pair
 from .multi30k import MULTI30K_URL, default_cache_dir, download, load_multi30k
 from .numbers import NUMBERS_LANGUAGES, load_numbers
@@ -12,5 +12,5 @@ from .tatoeba import load_tatoeba
 
 __all__ = ["BOS_ID", "Batch", "BatchLoader", "Corpus", "EOS_ID", "MULTI30K_URL", "NUMBERS_LANGUAGES", "PAD_ID",
            "Pairs", "ParallelText", "Prepared", "SourceLoader", "Subwords", "Text", "UNK_ID", "bucket_batches",
-           "decode_lines", "default_cache_dir", "download", "load_files", "load_multi30k", "load_numbers",
+           "decode_lines", "default_cache_dir", "download", "is_blank", "load_files", "load_multi30k", "load_numbers",
            "load_tatoeba", "load_text", "prefetch", "prepare", "read_lines", "read_pair", "split_lines"]

@@ -3,8 +3,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from dataclasses import dataclass
 from typing import List, Sequence, Tuple
+
+_UNSEEN = {"Zs", "Zl", "Zp", "Cc", "Cf"}  # Unicode's categories of spaces, controls and formats
+
+
+def is_blank(line: str) -> bool:
+    """Whether a line shows nothing: it has only spaces of any width, controls, and marks such as the zero-width space.
+
+    It is what training leaves out, and what is translated to an empty line.
+
+    Parameters
+    ----------
+    line : str
+        The line.
+
+    Returns
+    -------
+    bool
+        Also True of an empty line.
+    """
+    return all(unicodedata.category(character) in _UNSEEN for character in line)
 
 
 @dataclass
@@ -87,7 +108,7 @@ class Text:
 
     def __post_init__(self) -> None:
         for split in ("train", "valid", "test"):
-            lines = [line for line in getattr(self, split) if line.strip()]
+            lines = [line for line in getattr(self, split) if not is_blank(line)]
             if not lines:
                 raise ValueError(f"{self.name}: no line is left for the {split} text; give more text, or files for "
                                  "each of the three splits")

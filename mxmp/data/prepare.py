@@ -14,12 +14,12 @@ import numpy as np
 import sentencepiece
 
 from ..writing import write_aside
-from .corpus import Corpus, ParallelText
+from .corpus import Corpus, ParallelText, is_blank
 from .files import PathLike
 from .subwords import Subwords
 
 # Raise it when a cached file's contents, or what goes into them, change their meaning.
-_FORMAT = 1
+_FORMAT = 2
 _SPLITS = ("train", "valid", "test")
 _log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def prepare(corpus: Corpus, vocab_size: int = 6000, joint: bool = True, max_leng
 
 
 def _encode(corpus: Corpus, vocab_size: int, joint: bool, max_length: int) -> Prepared:
-    kept = [(src, tgt) for src, tgt in zip(corpus.train.src, corpus.train.tgt) if src.strip() and tgt.strip()]
+    kept = [pair for pair in zip(corpus.train.src, corpus.train.tgt) if not any(map(is_blank, pair))]
     text = ParallelText([src for src, _ in kept], [tgt for _, tgt in kept])
     subwords = Subwords.train(text, vocab_size, joint)
     train, valid, test = [list(zip(subwords.encode_src(split.src), subwords.encode_tgt(split.tgt)))

@@ -5,12 +5,12 @@ import io
 import logging
 import unicodedata
 from pathlib import Path
-from typing import Iterable, List, Sequence
+from typing import Iterable, Iterator, List, Sequence
 
 import gluonnlp
 import sentencepiece
 
-from .corpus import ParallelText
+from .corpus import ParallelText, is_blank
 from .files import PathLike
 
 PAD_ID = 0
@@ -23,6 +23,13 @@ EOS_ID = 3
 """The mark after a sentence."""
 
 _JOINT_FILE, _SRC_FILE, _TGT_FILE = "subwords.model", "subwords.src.model", "subwords.tgt.model"
+_MAX_SIZE = 2 ** 31 - 1  # of a vocabulary: sentencepiece reads it as an int
+_MAX_BYTES = 4192  # of a line: sentencepiece leaves longer ones out
+# Characters that sentencepiece keeps for itself, in one version or another, or spells special pieces with, and what
+# stands for each in a model: code points that Unicode sets aside for such use. A tab's sorts as a tab does, so that
+# the vocabularies of texts with none of the others are numbered as without stand-ins.
+_STAND_INS = {**dict(zip(map(ord, "\0\x10\x1f<▁▅"), range(0xFDD0, 0xFDF0))), ord("\t"): 0x10}
+_ORIGINALS = {stand_in: character for character, stand_in in _STAND_INS.items()}
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +39,7 @@ class Subwords:
     Case and accents survive a round trip: sentencepiece's own normalisation is off, because all its rules (NFKC)
     rewrite text for good, such as ``…`` or ``½``, and translations are scored against the raw text. Text is only
     brought to the composed form (NFC), or an accent typed as two characters would be unknown, and runs of spaces
-    become one.
+    become one. Text that reads as a special piece, such as ``</s>``, is text. A line that `is_blank` has no subwords.
 
     Parameters
     ----------
@@ -74,11 +81,11 @@ class Subwords:
 
     def encode_src(self, sentences: Sequence[str]) -> List[List[int]]:
         """The ids of each of the source `sentences`, without begin or end marks."""
-        return self._src.encode([_compose(sentence) for sentence in sentences], num_threads=1)
+        return self._src.encode([_to_model(sentence) for sentence in sentences], num_threads=1)
 
     def encode_tgt(self, sentences: Sequence[str]) -> List[List[int]]:
         """The ids of each of the target `sentences`, without begin or end marks."""
-        return self._tgt.encode([_compose(sentence) for sentence in sentences], num_threads=1)
+        return self._tgt.encode([_to_model(sentence) for sentence in sentences], num_threads=1)
 
     def decode_tgt(self, ids: Iterable[int]) -> str:
         """The detokenised target sentence of `ids` up to the first `EOS_ID`; `PAD_ID` and `BOS_ID` are skipped."""
@@ -88,7 +95,7 @@ class Subwords:
                 break
             if index not in (PAD_ID, BOS_ID):
                 pieces.append(int(index))
-        return self._tgt.decode(pieces)
+        return self._tgt.decode(pieces).translate(_ORIGINALS)
 
     def save(self, folder: PathLike) -> None:
         """Write ``subwords.model``, or ``subwords.src.model`` and ``subwords.tgt.model``, into ``folder``."""
@@ -105,36 +112,56 @@ class Subwords:
         Raises
         ------
         ValueError
-            If the folder holds no subword model.
+            If the folder holds no subword model, or a damaged one.
         """
         folder = Path(folder)
         if (folder / _JOINT_FILE).is_file():
-            model = (folder / _JOINT_FILE).read_bytes()
+            model = _read_model(folder / _JOINT_FILE)
             return cls(model, model)
         missing = [name for name in (_SRC_FILE, _TGT_FILE) if not (folder / name).is_file()]
         if missing:
             raise ValueError(f'{folder}: no {_JOINT_FILE} and no {" or ".join(missing)}; '
                              'name the output folder of a training run')
-        return cls((folder / _SRC_FILE).read_bytes(), (folder / _TGT_FILE).read_bytes())
+        return cls(_read_model(folder / _SRC_FILE), _read_model(folder / _TGT_FILE))
 
 
-def _compose(sentence: str) -> str:
-    return unicodedata.normalize("NFC", sentence)
+def _read_model(path: Path) -> bytes:
+    model = path.read_bytes()
+    try:
+        if sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size() > EOS_ID:
+            return model
+    except RuntimeError:
+        pass
+    raise ValueError(f"{path}: no subword model, or a damaged one; name the output folder of a training run")
+
+
+def _to_model(sentence: str) -> str:
+    return "" if is_blank(sentence) else unicodedata.normalize("NFC", sentence).translate(_STAND_INS)
+
+
+def _to_trainer(sentences: List[str]) -> Iterator[str]:
+    """What a model learns from: as it will be encoded, long lines in pieces."""
+    for sentence in map(_to_model, sentences):
+        if len(sentence.encode("utf-8")) <= _MAX_BYTES:
+            yield sentence
+        else:
+            size = _MAX_BYTES // 4  # a character has four bytes at most
+            yield from (sentence[begin:begin + size] for begin in range(0, len(sentence), size))
 
 
 def _train_model(sentences: List[str], vocab_size: int) -> bytes:
-    if not any(sentence.strip() for sentence in sentences):
-        raise ValueError(f"no text to learn subwords from: all {len(sentences)} sentences are empty")
+    if all(map(is_blank, sentences)):
+        raise ValueError(f"no text to learn subwords from: all {len(sentences)} sentences are blank")
     buffer = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(_compose(sentence) for sentence in sentences), model_writer=buffer,
-            model_type="bpe", vocab_size=vocab_size, hard_vocab_limit=False, character_coverage=1.0,
+            sentence_iterator=_to_trainer(sentences), model_writer=buffer, model_type="bpe",
+            vocab_size=min(max(vocab_size, EOS_ID + 1), _MAX_SIZE), hard_vocab_limit=False, character_coverage=1.0,
             normalization_rule_name="identity", pad_id=PAD_ID, unk_id=UNK_ID, bos_id=BOS_ID, eos_id=EOS_ID,
             num_threads=1, minloglevel=2)
     except RuntimeError as error:
         # "INTERNAL: file.cc(1) [condition] Vocabulary size is smaller than required_chars. 5 vs 10. ..."
-        reason = str(error).rsplit("] ")[-1].split(" Increase")[0].strip()
+        reason = str(error).rsplit("] ")[-1].split(" Increase")[0].strip() or error
         raise ValueError(f"vocab_size={vocab_size} does not suit this text; sentencepiece says: {reason}") from error
     model = buffer.getvalue()
     size = sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxmp.data import Corpus, ParallelText, Text, split_lines
+from mxmp.data import Corpus, ParallelText, Text, is_blank, split_lines
 
 
 def test_counts_pairs():
@@ -30,9 +30,20 @@ def test_shares_are_about_those_asked_for():
     assert train == sorted(train, key=int)
 
 
+@pytest.mark.parametrize("line", ["", "  ", "\t", "\u00a0", "\u3000", "\u2009", "\x85", "\u2028", "\u200b", "\u2060", "\ufeff",
+                                  "\u00ad", "\u200f", "\0", " \u200b\t"])
+def test_a_line_that_shows_nothing_is_blank(line):
+    assert is_blank(line) and not is_blank(line + "x") and not is_blank("\u0301" + line)
+
+
+@pytest.mark.parametrize("line", [".", "-", "\u2581", "\ufffd", "\u0301", "\ue000", "語", "👧"])
+def test_a_line_that_shows_something_is_not(line):
+    assert not is_blank(line)
+
+
 def test_a_split_without_lines_is_named():
     with pytest.raises(ValueError, match="own: no line is left for the valid text"):
-        Text("own", ["a"], ["  "], ["b"])
+        Text("own", ["a"], ["  ", "\u00a0", "\u200b"], ["b"])
 
 
 def test_the_fingerprint_tells_texts_apart():

@@ -37,6 +37,15 @@ def test_drops_and_counts_bad_training_pairs_only(corpus, caplog):
     assert prepared.corpus is corpus
 
 
+@pytest.mark.parametrize("blank", ["\t", "\u00a0", "\u3000", "\u200b", "\ufeff"])
+def test_a_line_of_other_spaces_is_as_an_empty_one(corpus, blank):
+    def with_blanks(text):
+        return ParallelText(*([blank if not line.strip() else line for line in side] for side in (text.src, text.tgt)))
+
+    spaced = Corpus("tiny", "de", "en", *map(with_blanks, (corpus.train, corpus.valid, corpus.test)))
+    assert same(make(spaced), make(corpus))
+
+
 def test_vocabularies_may_be_separate(corpus):
     subwords = make(corpus, joint=False).subwords
     assert not subwords.joint and "katze" not in "".join(subwords.tgt_vocab.idx_to_token)

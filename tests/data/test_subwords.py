@@ -1,15 +1,14 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from mxmp.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords
+from mxmp.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords, is_blank
 
 TEXT = ParallelText(["Ein Hund läuft über die Straße.", "Zwei Hunde schlafen …"] * 5,
                     ["A dog runs across the street.", "Two dogs are asleep …"] * 5)
-# sentencepiece marks spaces with U+2581 and keeps the spelling of its special pieces for itself
-PRINTABLE = st.characters(blacklist_categories=["C", "Z"], blacklist_characters="▁<")
+TEXT_CHARACTERS = st.characters(blacklist_categories=["Cs"], blacklist_characters=" \ufdd0\ufdd1\ufdd2\ufdd3\ufdd4\ufdd5")
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["joint", "separate"])
@@ -61,9 +60,13 @@ def test_loading_names_the_missing_file(tmp_path):
 
 
 @settings(max_examples=40, deadline=None)
-@given(words=st.lists(st.text(PRINTABLE, min_size=1), min_size=1))
+@given(words=st.lists(st.text(TEXT_CHARACTERS, min_size=1), min_size=1))
+@example(["<unk>", "is", "</s>", "here", "<pad>", "<s>", "<"])
+@example(["tab\tNUL\0data\x10unit\x1f"])
+@example(["▁▂▃▄▅▆▇", "⁇", "ten\u00a0euro", "\ufeffx", "👩\u200d👧", "\u200fשלום"])
 def test_round_trip_keeps_every_character(words):
     sentence = " ".join(words)
+    assume(not is_blank(sentence))
     subwords = Subwords.train(ParallelText([sentence], [sentence]), 2000)
     assert subwords.decode_tgt(subwords.encode_tgt([sentence])[0]) == unicodedata.normalize("NFC", sentence)
 
@@ -74,9 +77,40 @@ def test_a_text_too_small_for_the_size_gives_fewer_pieces_and_says_so(caplog):
     assert "of the 500 subwords asked for" in caplog.text
 
 
+@pytest.mark.parametrize("line", ["\t", "\u00a0", "\u3000", " \u2009\x85", "\u200b", "\ufeff", "\u00ad", "\u2028\u200e"])
+def test_a_blank_line_has_no_subwords(subwords, line):
+    assert subwords.encode_src([line, "Hund"])[0] == subwords.encode_tgt([line])[0] == []
+
+
+LONG = " ".join(f"Ω{word}" for word in ["alpha", "beta", "gamma"] * 300) + " Жук"
+
+
+@pytest.mark.parametrize("lines", [TEXT.src + [LONG], [LONG] * 3, ["語" * 70_000, "x" * 5000]])
+def test_long_lines_are_learned_from(lines):
+    subwords = Subwords.train(ParallelText(lines, lines), 200)
+    assert max(len(line.encode()) for line in lines) > 4192
+    assert not any(UNK_ID in ids for ids in subwords.encode_tgt(lines))
+
+
+def test_no_size_is_too_large():
+    assert len(Subwords.train(ParallelText(["a b"], ["b c"]), 2 ** 31).src_vocab) < 20
+
+
+@pytest.mark.parametrize("data", [b"", b"no model", b"\n\x0e"])
+def test_a_damaged_file_is_named(subwords, tmp_path, data):
+    subwords.save(tmp_path)
+    name = "subwords.model" if subwords.joint else "subwords.tgt.model"
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ValueError, match=f"{name}: no subword model"):
+        Subwords.load(tmp_path)
+
+
 @pytest.mark.parametrize("text, size, message", [
+    (TEXT, 3, "vocab_size=3 does not suit this text; .* smaller than required_chars"),
+    (TEXT, 0, "vocab_size=0 does not suit this text; .* smaller than required_chars"),
+    (ParallelText(["\u00a0", "\u200b"], ["\t", ""]), 10, "all 4 sentences are blank"),
     (TEXT, 10, "vocab_size=10 does not suit this text; .* smaller than required_chars"),
-    (ParallelText([" ", ""], ["", ""]), 10, "all 4 sentences are empty"),
+    (ParallelText([" ", ""], ["", ""]), 10, "all 4 sentences are blank"),
 ])
 def test_says_why_there_are_no_subwords(text, size, message):
     with pytest.raises(ValueError, match=message):

@@ -11,7 +11,7 @@ from typing import Iterable, List, Sequence, Union
 import gluonnlp
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from ...data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords, Text
+from ...data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords, Text, is_blank
 from .options import Options
 
 _FILE = "words.json"
@@ -26,7 +26,7 @@ Sentences = List[List[int]]
 def split_words(line: str) -> List[str]:
     """A line's words, punctuation as words of its own, as BLEU's mteval-v13a splits them ("don't" stays whole); accents
     are composed (NFC), or a word would have several spellings."""
-    return _split(unicodedata.normalize("NFC", line)).split()
+    return [] if is_blank(line) else _split(unicodedata.normalize("NFC", line)).split()
 
 
 def join_words(words: Iterable[str]) -> str:

@@ -142,7 +142,7 @@ class Translator:
     def __call__(self, sentences: Sequence[str], progress: bool = False) -> List[List[Hypothesis]]:
         """Translate raw text; ``progress`` shows a bar, on a terminal.
 
-        Returns up to ``beam_size`` translations for each sentence, best first, in the sentences' order; an empty
+        Returns up to ``beam_size`` translations for each sentence, best first, in the sentences' order; a blank
         sentence has one empty translation.
         """
         ids = self._subwords.encode_src(list(sentences))

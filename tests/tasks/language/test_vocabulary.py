@@ -25,12 +25,26 @@ def test_words_are_split_and_joined_as_people_write():
     assert [join_words(split_words(line)) for line in LINES] == LINES
 
 
-
 def test_a_word_is_known_whether_its_accents_are_composed_or_not():
     words = Words.learn(["un caf\u00e9 cher"], 1)
     assert words.encode(["un cafe\u0301"]) == words.encode(["un caf\u00e9"]) and words.unknown not in words.encode(
         ["cafe\u0301"])[0]
     assert split_words("cafe\u0301") == ["caf\u00e9"]
+
+
+@pytest.mark.parametrize("blank", ["\t", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u00ad"])
+@pytest.mark.parametrize("learn", [lambda: Words.learn(LINES, 1), lambda: Pieces.learn(LINES, 60)])
+def test_a_blank_line_has_no_tokens(learn, blank):
+    assert learn().encode([blank, "I"])[0] == []
+
+
+@pytest.mark.parametrize("learn", [Words.learn, Pieces.learn])
+def test_text_that_reads_as_a_special_token_is_text(learn):
+    line = "the <unk> is </s> here <s> <pad>"
+    vocabulary = learn([line], 1 if learn == Words.learn else 60)
+    (ids,) = vocabulary.encode([line])
+    assert not {vocabulary.end, vocabulary.unknown, *vocabulary.never_sampled} & set(ids)
+    assert vocabulary.decode(ids).replace(" ", "") == line.replace(" ", "")
 
 
 def test_rare_words_share_a_token():

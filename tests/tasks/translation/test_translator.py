@@ -147,6 +147,12 @@ def test_one_long_sentence_takes_no_room_for_its_batch(monkeypatch, subwords):
     assert [rows for rows, length in decoder.shapes if length > 500] == [1] and len(decoder.shapes) == 4
 
 
+@pytest.mark.parametrize("blank", ["\t", "\u00a0", "\u3000", "\u2009 \x85", "\u200b", "\ufeff", "\u00ad"])
+def test_a_blank_line_is_translated_to_an_empty_one(subwords, chain, plan, blank):
+    texts = [best[0].text for best in Translator(chain, plan, subwords, beam_size=2, max_length=8)(["ab", blank, "ba"])]
+    assert texts[1] == "" and texts[0] and texts[2]
+
+
 def test_hypotheses_are_best_first(subwords, chain, plan):
     for hypotheses in Translator(chain, plan, subwords, 8)(["ab ba", "b"]):
         scores = [h.score for h in hypotheses]
