@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple, Type, TypeVar
 
 from .writing import write_aside
 
@@ -15,6 +16,15 @@ FILE = "options.json"
 
 Options = TypeVar("Options")
 """A dataclass whose fields are made by `flag`."""
+_TOO_LARGE = 2 ** 31
+_CPP = ("Traceback (most recent call last):", "File \"", "Stack trace:", "[bt]")
+
+
+class Parser(argparse.ArgumentParser):
+    """Makes a mistake in the flags a ValueError, one line as any other's, where argparse prints all of its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; --help lists the flags")
 
 
 def flag(default: Any, help: str, **extra: Any) -> Any:
@@ -43,6 +53,14 @@ def check_positive(options: Any, *names: str) -> None:
             raise ValueError(f"--{name} must be positive, got {value}")
 
 
+def check_utf8(options: Any, *names: str) -> None:
+    """Refuse ``options`` whose ``names`` have text that is not UTF-8, which MXNet cannot take; None is left alone."""
+    for name in names:
+        value = getattr(options, name) or ""
+        if value != value.encode("utf-8", "replace").decode("utf-8"):
+            raise ValueError(f"--{name} {value!r} is not valid UTF-8; give another, or set a locale of UTF-8")
+
+
 def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
     """Give a ``parser`` one flag per option of the dataclass ``kind``, its own before those of the class it extends."""
     own = list(kind.__annotations__)
@@ -51,22 +69,53 @@ def add_flags(parser: argparse.ArgumentParser, kind: Any) -> None:
         if isinstance(option.default, bool):
             settings["action"] = "store_true"
         else:
-            settings.setdefault("type", type(option.default))
+            read = settings.get("type", type(option.default))
+            settings["type"] = read if option.default == "" else _READERS.get(read, read)
             if settings["default"] not in (None, ""):
                 settings["help"] += " (default %(default)s)"
         parser.add_argument("--" + option.name, **settings)
 
 
+def whole(text: str) -> int:
+    """A whole number that every operator of MXNet can take, as a flag's type."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = _TOO_LARGE
+    if abs(number) >= _TOO_LARGE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number below 2^31")
+    return number
+
+
 def numbers(text: str) -> Tuple[int, ...]:
     """Whole numbers separated by commas, as a flag's type."""
-    return tuple(int(part) for part in text.split(","))
+    return tuple(map(whole, text.split(",")))
+
+
+def _real(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return number
+
+
+def _filled(text: str) -> str:
+    if not text:  # as of a variable that a shell does not know: the default would silently be taken
+        raise argparse.ArgumentTypeError("'' is empty")
+    return text
+
+
+_READERS: Dict[Any, Callable[[str], Any]] = {int: whole, float: _real, str: _filled}
 
 
 def parse_flags(kind: Type[Options], description: Optional[str],
                 arguments: Optional[Sequence[str]] = None) -> Options:
     """Flags as a ``kind`` of options; ``--help`` begins with the ``description``, ``arguments`` replace the command
     line."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = Parser(description=description)
     add_flags(parser, kind)
     return kind(**vars(parser.parse_args(arguments)))
 
@@ -77,14 +126,17 @@ def parse_options(kind: Any, fixed: Sequence[str], description: Optional[str],
 
     In a new run it is as ``kind.preset`` has it, which takes the given flags by name and returns defaults.
     ``resume`` and ``output_dir`` are among the options; those that are ``fixed`` cannot change when a run is resumed.
+    What is resumed must be there.
     """
-    parser = argparse.ArgumentParser(description=description, add_help=False)  # the help shall show the preset
+    parser = Parser(description=description, add_help=False)  # the help shall show the preset
     add_flags(parser, kind)
     blank = argparse.Namespace(**{option.name: None for option in fields(kind)})
     flags = {name: value for name, value in vars(parser.parse_known_args(arguments, blank)[0]).items()
              if value is not None}
-    folder = flags.get("output_dir")
-    saved = saved_options(Path(folder), kind) if folder and flags.get("resume") else {}
+    folder = flags.get("output_dir") if flags.get("resume") else None
+    saved = saved_options(Path(folder), kind) if folder else {}
+    if folder and not saved:
+        raise ValueError(f"--resume: {folder} holds no run to go on with; leave out --resume to begin one there")
     parser.add_argument("-h", "--help", action="help", help="show this help message and exit")
     parser.set_defaults(**(saved or kind.preset(flags)))
     options = kind(**vars(parser.parse_args(arguments)))
@@ -112,17 +164,29 @@ def saved_options(folder: Path, kind: Any) -> Dict[str, Any]:
         saved = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"cannot read {folder / FILE}: {error}") from error
-    return {**asdict(kind()), **saved}
+    defaults = asdict(kind())
+    if not isinstance(saved, dict) or not set(saved) <= set(defaults):
+        raise ValueError(f"{folder / FILE} has options of another program or version; choose another --output_dir")
+    return {**defaults, **saved}
 
 
 def run(main: Callable[[], None], interrupted: str = "interrupted") -> None:
     """Run a program's ``main``, which raises ValueError, RuntimeError or OSError with a message for the user.
 
-    That line goes to standard error, with exit status 1; Ctrl-C prints ``interrupted``.
+    That goes to standard error as one line, with exit status 1; Ctrl-C prints ``interrupted``. Characters that a
+    terminal's encoding lacks are written by their numbers.
     """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: error: {_one_line(error)}")
     except KeyboardInterrupt:
         sys.exit(interrupted)
+
+
+def _one_line(error: Exception) -> str:
+    """An error's message on one line, without the places in C++ that MXNet's begin and end with."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(_CPP)) or type(error).__name__

@@ -19,6 +19,7 @@ from typing import Any, Dict
 # mallopt's parameters (glibc, malloc.h) and what stops it from giving every large buffer back to the system:
 # without them each operator's output is mapped, zeroed and unmapped anew. -1 turns trimming off.
 _MALLOPT = {"M_ARENA_MAX": (-8, 1), "M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, -1), "M_TOP_PAD": (-2, 64 << 20)}
+_MOST_THREADS = 1024  # more than cores: the process would end without a word where the system gives it no more
 _SYSTEM_DEFAULT, _KEEPS = "system default", "glibc, keeps its memory"
 _state: Dict[str, Any] = {"allocator": _SYSTEM_DEFAULT, "configured": False, "advised": False}
 
@@ -43,10 +44,12 @@ def configure(threads_per_context: int = 1) -> Dict[str, Any]:
     RuntimeError
         If MXNet is already loaded: it reads its threads once.
     ValueError
-        If ``threads_per_context`` is below 1.
+        If ``threads_per_context`` is below 1 or above 1024.
     """
     if threads_per_context < 1:
         raise ValueError(f"threads_per_context must be at least 1, got {threads_per_context}")
+    if threads_per_context > _MOST_THREADS:
+        raise ValueError(f"threads_per_context must be at most {_MOST_THREADS}, got {threads_per_context}")
     if "mxnet" in sys.modules:
         raise RuntimeError("MXNet is already loaded and has read its settings; call mxmp.runtime.configure() "
                            "before the first import of mxnet, gluonnlp or another part of mxmp")

@@ -47,13 +47,13 @@ def test_configure_is_refused_once_mxnet_is_loaded():
     assert threads is None
 
 
-@pytest.mark.parametrize("threads", [0, -2])
-def test_configure_refuses_less_than_one_thread(threads):
+@pytest.mark.parametrize("threads, bound", [(0, "least 1"), (-2, "least 1"), (100_000, "most 1024")])
+def test_configure_refuses_impossible_numbers_of_threads(threads, bound):
     message, variable = python(
         "from mxmp import runtime\n"
         f"try:\n    runtime.configure({threads})\nexcept ValueError as error:\n"
         "    print(json.dumps([str(error), os.environ.get('OMP_NUM_THREADS')]))")
-    assert message == f"threads_per_context must be at least 1, got {threads}"
+    assert message == f"threads_per_context must be at {bound}, got {threads}"
     assert variable is None
 
 

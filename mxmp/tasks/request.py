@@ -4,14 +4,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from ..command import check_at_least, flag, numbers
+from ..command import check_at_least, flag, numbers, whole
 from ..schedule import SCHEDULES
 from ..sizes import parse_bytes
 
 
 def number_or_auto(text: str) -> int:
     """A whole number, or 0 for "auto"."""
-    return 0 if text == "auto" else int(text)
+    return 0 if text == "auto" else whole(text)
 
 
 @dataclass(frozen=True)

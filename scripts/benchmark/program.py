@@ -1,11 +1,10 @@
 """Measure mxmp on this machine."""
 from __future__ import annotations
 
-import argparse
 from typing import Any, Dict, Tuple, Type
 
 from mxmp import runtime
-from mxmp.command import add_flags
+from mxmp.command import Parser, add_flags
 
 from .options import Options, PipelineOptions, PlansOptions, SimulatorOptions, SoftmaxOptions
 
@@ -20,7 +19,7 @@ COMMANDS: Dict[str, Tuple[Type[Options], str]] = {
 
 def parse_flags() -> Tuple[str, Options]:
     """The command's name and its options."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (kind, summary) in COMMANDS.items():
         add_flags(commands.add_parser(name, help=summary, description=kind.__doc__), kind)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Tuple
 
 from mxmp import runtime
-from mxmp.command import check_at_least, check_positive, flag, save_options, saved_options
+from mxmp.command import check_at_least, check_positive, check_utf8, flag, save_options, saved_options
 
 if TYPE_CHECKING:
     from mxmp.tasks.progress import Meter, Progress
@@ -38,6 +38,7 @@ class ExampleOptions:
         check_at_least(1, self, "num_microbatches", "threads_per_context", "hidden_size", "batch_size", "epochs")
         check_at_least(0, self, "seed")
         check_positive(self, "learning_rate")
+        check_utf8(self, "output_dir")
 
 
 def open_folder(options: ExampleOptions, task: str) -> Path:
