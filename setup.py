@@ -1,4 +1,4 @@
-"""Packaging of mxmp. The bounds are the ones that Python 3.8 to 3.11 were tested with."""
+"""Packaging of mxmp. The lower bounds are tests/lowest.txt's, with all of which together the tests have run."""
 import re
 from pathlib import Path
 
@@ -27,14 +27,14 @@ setup(
     # MXNet 1.9.1 uses names that numpy 1.24 removed, and numpy < 1.24 has no wheels for Python 3.12.
     python_requires=">=3.8,<3.12",
     install_requires=[
-        "numpy>=1.17,<1.24",
+        "numpy>=1.17.3,<1.24",
         "gluonnlp==0.10.0",
         "sentencepiece>=0.1.97,<0.3",
-        "sacrebleu>=2.0,<3",
-        "tqdm>=4.60,<5",
-        "matplotlib>=3.5,<3.11",  # 3.11 needs numpy >= 1.25
+        "sacrebleu>=2.3.0,<3",  # older ones refuse an empty reference
+        "tqdm>=4.60.0,<5",
+        "matplotlib>=3.5.0,<3.11",  # 3.11 needs numpy >= 1.25
         "num2words>=0.5.12,<0.6",
-        "pooch>=1.7,<2",
+        "pooch>=1.7.0,<2",
     ],
     extras_require={
         # Exactly one of cpu and cu112: both install the same `mxnet` folder.
@@ -42,8 +42,9 @@ setup(
         "cu112": ["mxnet-cu112==1.9.1"],
         # For scripts/benchmark alone, which also takes a PyTorch from another Python. Pipelines came with 2.4.
         "torch": ["torch>=2.4"],
-        "test": ["pytest>=7.4,<10", "hypothesis>=6.80,<7", "numpydoc>=1.7,<2", "ruff>=0.12,<0.18", "mypy>=1.8,<3"],
-        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"],
+        "test": ["pytest>=7.4.0,<10", "hypothesis>=6.80.0,<7", "numpydoc>=1.7.0,<2", "ruff>=0.17.0,<0.18",
+                 "mypy>=1.14.1,<3"],
+        "docs": ["mkdocs>=1.6.0,<2", "mkdocs-material>=9.5.0,<10", "mkdocstrings[python]>=0.26.1,<2"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

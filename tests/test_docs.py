@@ -70,6 +70,15 @@ def test_every_dependency_is_explained():
     assert names and [name for name in names if name not in table] == []
 
 
+def test_every_lower_bound_is_a_version_that_the_tests_ran_with():
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    bounds = dict(re.findall(r'"([a-z0-9-]+)(?:\[\w+\])?[>=]=([\d.]+)', setup))
+    lowest = (ROOT / "tests" / "lowest.txt").read_text(encoding="utf-8")
+    # a build of MXNet for GPUs, and PyTorch, which the tests do not need
+    assert {name: bound for name, bound in bounds.items() if name not in ("mxnet-cu112", "torch")} == dict(
+        re.findall(r"^([a-z0-9-]+)==([\d.]+)$", lowest, re.MULTILINE))
+
+
 def test_the_map_of_the_house_names_files_that_are_there_and_follows_a_batch_in_twenty_stations_at_most():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     paths = re.findall(r"`((?:mxmp|scripts|tests)/[\w/.]*)`", text)
