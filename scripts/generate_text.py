@@ -27,6 +27,9 @@ class Options:
     plan: Optional[str] = flag(None, "layers per context, as \"3,2\" (default: balanced by computed cost)", type=str)
     threads_per_context: int = flag(1, "CPU threads of each context")
 
+    def __post_init__(self) -> None:
+        command.check_utf8(self, "model", "prompt")
+
 
 def main() -> None:
     """Load, draw, print."""

@@ -15,8 +15,9 @@ def main() -> None:
     from mxmp.tasks.translation.task import Translation, cache_folder, load_corpus
 
     contexts = choose_contexts(options.contexts, options.gpus)
+    corpus = load_corpus(options)
     folder = open_folder(options, f"{options.dataset}-{options.src_lang}-{options.tgt_lang}")
-    prepared = prepare(load_corpus(options), options.vocab_size, not options.separate_vocab, options.max_length,
+    prepared = prepare(corpus, options.vocab_size, not options.separate_vocab, options.max_length,
                        cache_folder(options))
     task = Translation(options, prepared, contexts, folder)
     Run(task, task.options, task.pipe, task.trainer, folder).train()

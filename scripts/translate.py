@@ -32,6 +32,7 @@ class Options:
     def __post_init__(self) -> None:
         command.check_at_least(1, self, "max_length", "beam_size", "batch_size")
         command.check_at_least(0, self, "lp_alpha")
+        command.check_utf8(self, "model")
         if not 1 <= self.nbest <= self.beam_size:
             raise ValueError(f"--nbest must be from 1 to --beam_size ({self.beam_size}), got {self.nbest}")
 

@@ -77,8 +77,8 @@ def decode_lines(data: bytes, name: str) -> List[str]:
     if lines[-1] == "":
         lines.pop()
     lines = [line[:-1] if line.endswith("\r") else line for line in lines]
-    for number, line in enumerate(lines, 1):
-        found = _NO_TEXT.search(line)
+    for number, text in enumerate(lines, 1):
+        found = _NO_TEXT.search(text)
         if found:
             raise ValueError(f"{name}:{number}: {_REMEDIES[found.group()]}")
     return lines

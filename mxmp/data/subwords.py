@@ -75,6 +75,11 @@ class Subwords:
         return cls(_train_model(text.src, vocab_size), _train_model(text.tgt, vocab_size))
 
     @property
+    def pieces(self) -> List[str]:
+        """All of the source's and all of the target's pieces, in the order of their ids."""
+        return self.src_vocab.idx_to_token + self.tgt_vocab.idx_to_token
+
+    @property
     def models(self) -> List[bytes]:
         """The serialized source and target model, from which ``Subwords(*models)`` is an equal object."""
         return [self._src.serialized_model_proto(), self._tgt.serialized_model_proto()]
@@ -128,11 +133,11 @@ class Subwords:
 def _read_model(path: Path) -> bytes:
     model = path.read_bytes()
     try:
-        if sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size() > EOS_ID:
-            return model
-    except RuntimeError:
-        pass
-    raise ValueError(f"{path}: no subword model, or a damaged one; name the output folder of a training run")
+        sentencepiece.SentencePieceProcessor().LoadFromSerializedProto(model)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: no subword model, or a damaged one; name the output folder of a training "
+                         "run") from error
+    return model
 
 
 def _to_model(sentence: str) -> str:

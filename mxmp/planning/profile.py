@@ -97,7 +97,8 @@ class Profile:
                       for kind, pieces in described["layers"].items()}
             return cls(layers, {key: Link(**link) for key, link in described["links"].items()}, described["machine"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} is no profile that this version wrote ({error!r}); measure it again") from error
+            raise ValueError(f"{path} is no profile that this version wrote ({type(error).__name__}: {error}); measure "
+                             "it again") from error
 
 
 def profile(chain: Any, contexts: Sequence[mx.Context], *inputs: mx.nd.NDArray, loss: Any = None, labels: Arrays = (),

@@ -4,8 +4,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, List, Optional
+
+import mxnet as mx
 
 from ..pipeline import Pipeline, Trainer
 from ..planning import Plan
@@ -63,9 +66,37 @@ def best(folder: Path) -> Path:
 def read(checkpoint: Path) -> Dict[str, Any]:
     """What the ``checkpoint.json`` of a ``checkpoint`` holds."""
     try:
-        return json.loads((checkpoint / "checkpoint.json").read_text(encoding="utf-8"))
+        described = json.loads((checkpoint / "checkpoint.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"cannot read the checkpoint {checkpoint}: {error}") from error
+    if not isinstance(described, dict) or "model" not in described:
+        raise ValueError(f"cannot read the checkpoint {checkpoint}: its checkpoint.json describes no model")
+    return described
+
+
+def sizes(checkpoint: Path, kind: Any) -> Any:
+    """The sizes of a checkpoint's model, as the dataclass ``kind`` that such a model is built from."""
+    try:
+        return kind(**read(checkpoint)["model"])
+    except TypeError as error:
+        raise ValueError(f"--model {checkpoint} holds a model of another kind; give the folder of a run of the program "
+                         "that trains what this one uses") from error
+
+
+def check_vocabulary(checkpoint: Path, saved: List[str], learned: List[str]) -> None:
+    """Refuse to go on from a ``checkpoint`` whose ``saved`` tokens are not those that are now ``learned``, in order."""
+    if saved != learned:
+        raise ValueError(f"the vocabulary of {checkpoint} is not the one that is learned from its text now; resume "
+                         "with the versions of mxmp and sentencepiece that began the run, or begin another")
+
+
+@contextmanager
+def reading(checkpoint: Path) -> Iterator[None]:
+    """Name a ``checkpoint`` in which MXNet finds a file damaged or not at all."""
+    try:
+        yield
+    except mx.MXNetError as error:
+        raise ValueError(f"cannot read the checkpoint {checkpoint}: {str(error).splitlines()[-1]}") from error
 
 
 def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> None:
@@ -73,7 +104,7 @@ def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> No
 
     The plan may differ from the run's; the sizes are those that the checkpoint names.
     """
-    with Pipeline(chain, plan, loss) as pipe:
+    with Pipeline(chain, plan, loss) as pipe, reading(checkpoint):
         pipe.load_parameters(str(checkpoint / "model.params"))
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
-from ..command import check_at_least, check_positive, flag
+from ..command import check_at_least, check_positive, check_utf8, flag
+
+
+def check_own_files(options: Any, *names: str) -> None:
+    """Refuse ``options`` that name files of one's own, by flags of these ``names``, beside another data set."""
+    own = [name for name in names if getattr(options, name) is not None]
+    if own and options.dataset != "files":
+        raise ValueError(f"--{own[0]} {getattr(options, own[0])} would not be read: --dataset is {options.dataset}; "
+                         "leave out one of them")
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,9 @@ class RunOptions:
     def __post_init__(self) -> None:
         check_at_least(1, self, "num_microbatches", "threads_per_context", "batch_size", "epochs", "log_interval",
                        "save_interval")
+        check_at_least(0, self, "warmup_steps", "seed", "timeline_step")
         check_positive(self, "learning_rate", "clip_norm")
+        check_utf8(self, "output_dir")
         if self.resume and not self.output_dir:
             raise ValueError("--resume needs --output_dir, the folder of the run to go on with")
 

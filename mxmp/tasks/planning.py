@@ -154,8 +154,13 @@ def _schedules(request: Request) -> List[str]:
 
 
 def _cuts(request: Request) -> Tuple[List[int], List[int]]:
-    """Micro-batches and chunks to try."""
-    return [m for m in request.num_microbatches if m <= request.batch_size], list(request.num_chunks)
+    """Micro-batches and chunks to try: those that leave a row and a step to each."""
+    cuts = ([m for m in request.num_microbatches if m <= request.batch_size],
+            [c for c in request.num_chunks if c <= request.seq_len])
+    if not all(cuts):
+        raise ValueError(f"none of --num_microbatches {request.num_microbatches} and --num_chunks {request.num_chunks} "
+                         f"cuts --batch_size {request.batch_size} and --seq_len {request.seq_len}; give smaller ones")
+    return cuts
 
 
 def _costs(request: Request, contexts: Sequence[mx.Context],

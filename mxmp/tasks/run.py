@@ -90,7 +90,7 @@ class Run:
         if self._options.resume:
             self._resume()
         for change in save_options(self._folder, self._options):
-            _log.info("resuming: %s", change)
+            _log.info("options: %s", change)
         with logging_redirect_tqdm([logging.getLogger("mxmp")]):
             self._clock = time.perf_counter()
             while self.progress.epoch < self._options.epochs:
@@ -107,10 +107,11 @@ class Run:
         saved = checkpoint.read(latest)
         if saved["fingerprint"] != self._task.fingerprint:
             raise ValueError(f"the text is not the one that {self._folder} was trained on; resume with the run's own")
-        self._pipe.load_parameters(str(latest / "model.params"))
-        self._trainer.load_states(str(latest / "optimizer.params"))
+        with checkpoint.reading(latest):
+            self._pipe.load_parameters(str(latest / "model.params"))
+            self._trainer.load_states(str(latest / "optimizer.params"))
+            self._task.restore(latest)
         self.progress = Progress(**saved["progress"])
-        self._task.restore(latest)
         _log.info("resumed %s at step %d", latest, self.progress.step)
 
     def _epoch(self) -> None:
@@ -214,4 +215,6 @@ def open_folder(options: RunOptions, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     start_log(folder)
     _log.info("run folder %s, runtime %s", folder, runtime.report())
+    if not options.resume:
+        save_options(folder, options)  # now, so that what is interrupted before its first step can go on
     return folder

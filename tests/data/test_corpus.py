@@ -30,8 +30,8 @@ def test_shares_are_about_those_asked_for():
     assert train == sorted(train, key=int)
 
 
-@pytest.mark.parametrize("line", ["", "  ", "\t", "\u00a0", "\u3000", "\u2009", "\x85", "\u2028", "\u200b", "\u2060", "\ufeff",
-                                  "\u00ad", "\u200f", "\0", " \u200b\t"])
+@pytest.mark.parametrize("line", ["", "  ", "\t", "\u00a0", "\u3000", "\u2009", "\x85", "\u2028", "\u200b", "\u2060",
+                                  "\ufeff", "\u00ad", "\u200f", "\0", " \u200b\t"])
 def test_a_line_that_shows_nothing_is_blank(line):
     assert is_blank(line) and not is_blank(line + "x") and not is_blank("\u0301" + line)
 

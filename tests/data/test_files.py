@@ -70,8 +70,9 @@ def test_names_a_broken_gzip_file(tmp_path, damage):
         read_lines(path)
 
 
-@pytest.mark.parametrize("name, reason", [("nowhere", "No such file"), ("", "Is a directory"), ("a.gz", "Is a directory"),
-                                          ("a.gz/b", "No such file"), ("file/b", "Not a directory")])
+@pytest.mark.parametrize("name, reason", [
+    ("nowhere", "No such file"), ("", "Is a directory"), ("a.gz", "Is a directory"), ("a.gz/b", "No such file"),
+    ("file/b", "Not a directory")])
 def test_names_what_is_no_file(tmp_path, name, reason):
     (tmp_path / "a.gz").mkdir()
     (tmp_path / "file").write_text("a\n")

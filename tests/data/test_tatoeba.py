@@ -38,8 +38,8 @@ def test_mistakes_are_named(tmp_path):
     write(tmp_path, "zip")
     whole = (tmp_path / "deu-eng.zip").read_bytes()
     begin = whole.index(b"deu.txt") + len("deu.txt")
-    for data in (whole[:-9], whole[:begin] + b"\xff" * 9 + whole[begin + 9:], whole[:begin + 9] + b"\0" + whole[begin + 10:]):
-        (tmp_path / "a.zip").write_bytes(data)
+    for end in (begin + 9, begin + 1, len(whole)):
+        (tmp_path / "a.zip").write_bytes(whole[:begin] + b"\xff" * (end - begin) + whole[end:])
         with pytest.raises(ValueError, match="a.zip: broken zip file"):
             load_tatoeba(tmp_path)
     (tmp_path / "deu.txt").write_text("one\teins\ntwo\n")

@@ -21,7 +21,8 @@ def save(tmp_path):
         trainer = Trainer(pipe, "adam")
 
         def write(kind, step):
-            return checkpoint.save(tmp_path, kind, step, pipe, trainer, {"progress": {"step": step}}, Task())
+            return checkpoint.save(tmp_path, kind, step, pipe, trainer, {"model": {}, "progress": {"step": step}},
+                                   Task())
 
         yield write
 

@@ -17,9 +17,10 @@ from helpers.stacks import lstm_chain, pipelined, random_values
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mxmp.command import parse_options
 from mxmp.tasks.checkpoint import best
 from mxmp.tasks.options import RunOptions
-from mxmp.tasks.run import Run, Validation, start
+from mxmp.tasks.run import Run, Validation, open_folder, start
 
 PROGRAMS = ["translation", "language_model"]
 
@@ -66,6 +67,7 @@ def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(wh
 def test_a_folder_in_use_a_changed_size_and_other_text_are_refused_and_nothing_is_lost(whole):
     program, flags, folder = whole
     before = sorted(path.name for path in folder.iterdir())
+    options = json.loads((folder / "options.json").read_text())
     hidden = flags[flags.index("--hidden_size") + 1]
     other = [text for flag in flags if flag.startswith("--train_")
              for text in (flag, flags[flags.index(flag.replace("train", "valid")) + 1])]
@@ -75,6 +77,13 @@ def test_a_folder_in_use_a_changed_size_and_other_text_are_refused_and_nothing_i
         done = programs.run(program, *flags, "--output_dir", folder, *wrong)
         assert done.returncode == 1 and message in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert sorted(path.name for path in folder.iterdir()) == before
+    assert json.loads((folder / "options.json").read_text()) == options
+
+
+def test_a_run_that_was_interrupted_before_its_first_step_goes_on_with_its_options(tmp_path):
+    folder = open_folder(RunOptions(epochs=7, output_dir=str(tmp_path / "run")), "a run")
+    resumed = parse_options(RunOptions, (), None, ["--resume", "--output_dir", str(folder)])
+    assert resumed.epochs == 7 and open_folder(resumed, "a run") == folder
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,12 @@ class Generator:
         divided by the ``temperature``, near 0 the most likely token is taken; ``top_k`` tokens are drawn from, all with
         0. The same ``seed`` draws the same texts, on any contexts, but for what rounding decides.
         """
-        for name, value, least in (("length", length, 1), ("num_samples", num_samples, 1), ("top_k", top_k, 0)):
+        for name, value, least in (("length", length, 1), ("num_samples", num_samples, 1), ("top_k", top_k, 0),
+                                   ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature}")
+        if not 0 < temperature < np.inf:
+            raise ValueError(f"temperature must be positive and finite, got {temperature}")
         begin = [self._vocabulary.end, *self._vocabulary.encode([prompt])[0]]
         rng, texts = np.random.RandomState(seed), [begin[1:] for _ in range(num_samples)]
         size = len(self._vocabulary)
@@ -100,8 +101,8 @@ def load(folder: Path, contexts: List[mx.Context], plan: Optional[str] = None, s
     """
     stages, softmax = split_contexts(contexts, softmax_contexts)
     best = checkpoint.best(folder)
-    described = checkpoint.read(best)
-    sizes, is_split = ModelOptions(**described["model"]), described["options"].get("softmax_contexts", 1) > 1
+    sizes = checkpoint.sizes(best, ModelOptions)
+    is_split = checkpoint.read(best)["options"].get("softmax_contexts", 1) > 1
     if softmax and not is_split:
         raise ValueError(f"{best} was trained with its projection on one context; leave out --softmax_contexts")
     chain = language_chain(sizes, not is_split)
@@ -119,5 +120,6 @@ def draw(scores: np.ndarray, temperature: float, top_k: int, rng: np.random.Rand
     0.
     """
     chosen = np.argsort(-scores, kind="stable")[:top_k or None]
-    ends = np.cumsum(np.exp((scores[chosen] - scores[chosen[0]]) / temperature))
+    with np.errstate(over="ignore"):  # near 0 the quotients may be minus infinity, which is as good
+        ends = np.cumsum(np.exp((scores[chosen] - scores[chosen[0]]) / temperature))
     return int(chosen[np.searchsorted(ends, rng.uniform() * ends[-1], side="right")])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
 from ...command import check_at_least, flag
-from ..options import RunOptions
+from ..options import RunOptions, check_own_files
 
 FIXED = ("dataset", "line_order", "units", "min_count", "vocab_size", "embed_size", "hidden_size", "num_layers", "tied",
          "batch_size", "bptt", "seed")  # the same when a run is resumed
@@ -17,6 +17,8 @@ PRESETS: Dict[str, Dict[str, Any]] = {
     "files": {**_SENTENCES, "line_order": "kept"},
 }
 """Defaults by data set, where they are not those of `Options`."""
+FILES = ("text", "train_text", "valid_text", "test_text")
+"""The flags that name files of one's own."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ class Options(RunOptions):
         if self.text and (self.train_text or self.valid_text or self.test_text):
             raise ValueError("--text is split by itself; leave out --train_text, --valid_text and --test_text, or give "
                              "those three and leave out --text")
+        check_own_files(self, *FILES)
 
     @classmethod
     def preset(cls, flags: Dict[str, Any]) -> Dict[str, Any]:
         """The defaults of the data set that the ``flags`` name, or of files where they name one."""
-        own = any(flags.get(name) for name in ("text", "train_text", "valid_text", "test_text"))
+        own = any(flags.get(name) for name in FILES)
         dataset = flags.get("dataset", "files" if own else "numbers")
         return {"dataset": dataset, **PRESETS[dataset]}

@@ -11,6 +11,7 @@ from ...data import Text, load_multi30k, load_numbers, load_tatoeba, load_text, 
 from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline
 from ...pipeline.states import States
+from .. import checkpoint
 from ..placing import choose_plan, split_contexts
 from ..progress import loss_text
 from ..run import Validation, start
@@ -19,7 +20,7 @@ from .model import ModelOptions, begin_with_frequencies, chain_costs, check_tied
 from .options import Options
 from .quality import Perplexity, score, score_baselines
 from .stream import Segment, TrainingStream, evaluation_segments
-from .vocabulary import Encoded
+from .vocabulary import Encoded, load_vocabulary
 
 _STATES = "states.params"
 _log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ class Language:
                                            for i, layer in enumerate(self._states) for j, array in enumerate(layer)})
 
     def restore(self, folder: Path) -> None:
+        checkpoint.check_vocabulary(folder, load_vocabulary(folder).tokens, self._encoded.vocabulary.tokens)
         saved = mx.nd.load(str(folder / _STATES))  # the layers may live on other contexts now
         self._states = [[saved[f"{i}/{j}"].as_in_context(array.context) for j, array in enumerate(layer)]
                         for i, layer in enumerate(self.pipe.begin_state(self.options.batch_size))]

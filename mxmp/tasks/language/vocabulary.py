@@ -55,6 +55,11 @@ class Words:
         return cls(gluonnlp.Vocab(counter, min_freq=min_count, unknown_token=_UNKNOWN, padding_token=None,
                                   bos_token=None, eos_token=_END))
 
+    @property
+    def tokens(self) -> List[str]:
+        """The tokens in the order of their numbers."""
+        return self.vocab.idx_to_token
+
     def __len__(self) -> int:
         """Number of tokens."""
         return len(self.vocab)
@@ -85,6 +90,11 @@ class Pieces:
         """Learn byte-pair encodings; returns ``vocab_size`` tokens that ``lines`` can be made of."""
         return cls(Subwords.train(ParallelText(list(lines), list(lines)), vocab_size))
 
+    @property
+    def tokens(self) -> List[str]:
+        """The tokens in the order of their numbers."""
+        return self._subwords.src_vocab.idx_to_token
+
     def __len__(self) -> int:
         """Number of tokens."""
         return len(self._subwords.src_vocab)
@@ -108,9 +118,14 @@ Vocabulary = Union[Words, Pieces]
 
 def load_vocabulary(folder: Path) -> Vocabulary:
     """The vocabulary whose `save` wrote into ``folder``."""
-    if not (folder / _FILE).is_file():
+    path = folder / _FILE
+    if not path.is_file():
         return Pieces(Subwords.load(folder))
-    return Words(gluonnlp.Vocab.from_json((folder / _FILE).read_text(encoding="utf-8")))
+    try:
+        return Words(gluonnlp.Vocab.from_json(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError(f"{path}: no vocabulary, or a damaged one; name the output folder of a training "
+                         "run") from error
 
 
 def count_words(lines: Sequence[str]) -> int:

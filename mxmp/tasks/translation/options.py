@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
 from ...command import check_at_least, flag
-from ..options import RunOptions
+from ..options import RunOptions, check_own_files
 
 FIXED = ("dataset", "src_lang", "tgt_lang", "vocab_size", "separate_vocab", "max_length", "embed_size", "hidden_size",
          "encoder_layers", "decoder_layers", "batch_size", "bleu_tokenize", "seed")  # the same when a run is resumed
@@ -14,13 +14,16 @@ _SENTENCES = {"src_lang": "de", "tgt_lang": "en", "vocab_size": 6000, "embed_siz
 PRESETS: Dict[str, Dict[str, Any]] = {
     "numbers": {}, "multi30k": _SENTENCES, "files": {**_SENTENCES, "src_lang": "src", "tgt_lang": "tgt"}}
 """Defaults by data set, where they are not those of `Options`."""
+FILES = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
+"""The flags that name files of one's own."""
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
     """The flags of ``scripts/train_translation.py``, whose ``--help`` says what they mean."""
 
-    dataset: str = flag("numbers", "what to train on; 'files' are your own", choices=tuple(PRESETS))
+    dataset: str = flag("numbers", "what to train on; 'files' are your own, and the default where one is given",
+                        choices=tuple(PRESETS))
     src_lang: str = flag("en", "source language")
     tgt_lang: str = flag("fr", "target language")
     data_dir: Optional[str] = flag(None, "folder with multi30k's files; without it they are downloaded", type=str)
@@ -58,8 +61,10 @@ class Options(RunOptions):
         super().__post_init__()
         check_at_least(1, self, "max_length", "vocab_size", "beam_size")
         check_at_least(0, self, "lp_alpha")
+        check_own_files(self, *FILES)
 
     @classmethod
     def preset(cls, flags: Dict[str, Any]) -> Dict[str, Any]:
-        """The defaults of the data set that the ``flags`` name."""
-        return PRESETS[flags.get("dataset", "numbers")]
+        """The defaults of the data set that the ``flags`` name, or of files where they name one."""
+        dataset = flags.get("dataset", "files" if any(flags.get(name) for name in FILES) else "numbers")
+        return {"dataset": dataset, **PRESETS[dataset]}

@@ -14,6 +14,7 @@ from ...data import (
     BatchLoader,
     Corpus,
     Prepared,
+    Subwords,
     default_cache_dir,
     load_files,
     load_multi30k,
@@ -21,14 +22,14 @@ from ...data import (
 )
 from ...pipeline import Pipeline
 from ...planning import LayerCost, Profile, profile, tune
+from .. import checkpoint
 from ..placing import choose_plan
 from ..run import Validation, start
 from .model import ModelOptions, TranslationLoss, chain_costs, translation_chain
-from .options import Options
+from .options import FILES, Options
 from .quality import Quality, References, mean_loss
 from .translator import Translator
 
-_FILES = ("train_src", "train_tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
 _CUTS = (1, 2, 4, 8)  # micro-batches that --plan auto chooses from
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def load_corpus(options: Options) -> Corpus:
     if options.dataset == "multi30k":
         return load_multi30k(options.src_lang, options.tgt_lang, options.data_dir, cache_folder(options),
                              options.base_url or MULTI30K_URL)
-    files: Dict[str, str] = {name: getattr(options, name) for name in _FILES}
+    files: Dict[str, str] = {name: getattr(options, name) for name in FILES}
     missing = ["--" + name for name, path in files.items() if path is None]
     if missing:
         raise ValueError(f"--dataset files needs {', '.join(missing)}")
@@ -119,7 +120,7 @@ class Translation:
         self._prepared.subwords.save(folder)
 
     def restore(self, folder: Path) -> None:
-        """Nothing: the subwords are those of the text."""
+        checkpoint.check_vocabulary(folder, Subwords.load(folder).pieces, self._prepared.subwords.pieces)
 
     def _score(self, sentences: List[str], references: References) -> Quality:
         translate = Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.max_length,

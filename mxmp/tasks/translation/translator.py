@@ -176,8 +176,7 @@ def load(folder: Path, contexts: List[mx.Context],
     The run may have used other contexts; ``plan`` is as of `choose_plan`.
     """
     best = checkpoint.best(folder)
-    described = checkpoint.read(best)
-    chain = translation_chain(ModelOptions(**described["model"]))
+    chain = translation_chain(checkpoint.sizes(best, ModelOptions))
     chosen = choose_plan(chain_costs(chain), contexts, plan)
     checkpoint.load_chain(best, chain, chosen)
-    return chain, chosen, Subwords.load(best), described["options"]["max_length"]
+    return chain, chosen, Subwords.load(best), checkpoint.read(best)["options"]["max_length"]

@@ -71,7 +71,9 @@ def test_unknown_words_are_read_but_never_written(values):
 
 @pytest.mark.parametrize("wrong, message", [
     ({"length": 0}, "length must be at least 1, got 0"), ({"num_samples": 0}, "num_samples must be at least 1"),
-    ({"top_k": -1}, "top_k must be at least 0, got -1"), ({"temperature": 0}, "temperature must be positive, got 0")])
+    ({"top_k": -1}, "top_k must be at least 0, got -1"), ({"seed": -1}, "seed must be at least 0, got -1"),
+    ({"temperature": 0}, "temperature must be positive and finite, got 0"),
+    ({"temperature": float("inf")}, "temperature must be positive and finite, got inf")])
 def test_numbers_out_of_range_are_named(values, wrong, message):
     with pytest.raises(ValueError, match=message):
         make(values)[1](**wrong)

@@ -203,7 +203,7 @@ def test_a_softmax_over_two_contexts_changes_nothing_but_where_it_is(language_fl
     (["--bptt", "0"], "--bptt must be at least 1, got 0"),
     (["--tied"], "they are one table; give one context, as --contexts \"cpu(0)\", or leave out --tied"),
     (["--text", "a"], "--text is split by itself"),
-    (["--dataset", "tatoeba"], "--dataset tatoeba needs --data_dir"),
+    (["--dataset", "tatoeba"], "would not be read: --dataset is tatoeba"),
     (["--units", "subwords", "--vocab_size", "3"], "vocab_size=3 does not suit this text"),
     (["--learning_rate", "1e38"], "lower --learning_rate (now 1e+38) and --resume")])
 def test_a_mistake_gets_one_line(language_flags, tmp_path, wrong, message):
@@ -213,7 +213,7 @@ def test_a_mistake_gets_one_line(language_flags, tmp_path, wrong, message):
 
 
 @pytest.mark.parametrize("wrong, message", [
-    (["--temperature", "0"], "temperature must be positive, got 0.0"), (["--plan", "1,1"], "1,1"),
+    (["--temperature", "0"], "temperature must be positive and finite, got 0.0"), (["--plan", "1,1"], "1,1"),
     (["--model", "nowhere"], "holds no checkpoint")])
 def test_a_mistake_in_drawing_text_gets_one_line(language_run, wrong, message):
     done = draw("--model", language_run, *wrong)
