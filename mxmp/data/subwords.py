@@ -28,7 +28,7 @@ _MAX_BYTES = 4192  # of a line: sentencepiece leaves longer ones out
 # Characters that sentencepiece keeps for itself, in one version or another, or spells special pieces with, and what
 # stands for each in a model: code points that Unicode sets aside for such use. A tab's sorts as a tab does, so that
 # the vocabularies of texts with none of the others are numbered as without stand-ins.
-_STAND_INS = {**dict(zip(map(ord, "\0\x10\x1f<▁▅"), range(0xFDD0, 0xFDF0))), ord("\t"): 0x10}
+_STAND_INS = {**dict(zip(map(ord, "\0\n\r\x10\x1f<▁▅"), range(0xFDD0, 0xFDF0))), ord("\t"): 0x10}
 _ORIGINALS = {stand_in: character for character, stand_in in _STAND_INS.items()}
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from mxmp.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords, is
 
 TEXT = ParallelText(["Ein Hund läuft über die Straße.", "Zwei Hunde schlafen …"] * 5,
                     ["A dog runs across the street.", "Two dogs are asleep …"] * 5)
-STAND_INS = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4\ufdd5"  # of Unicode's noncharacters, which no text has
+STAND_INS = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4\ufdd5\ufdd6\ufdd7"  # of Unicode's noncharacters, which no text has
 TEXT_CHARACTERS = st.characters(blacklist_categories=["Cs"], blacklist_characters=" " + STAND_INS)
 
 
@@ -63,6 +63,8 @@ def test_loading_names_the_missing_file(tmp_path):
 @settings(max_examples=40, deadline=None)
 @given(words=st.lists(st.text(TEXT_CHARACTERS, min_size=1), min_size=1))
 @example(["<unk>", "is", "</s>", "here", "<pad>", "<s>", "<"])
+@example(["end\r"])
+@example(["end\n"])
 @example(["tab\tNUL\0data\x10unit\x1f"])
 @example(["▁▂▃▄▅▆▇", "⁇", "ten\u00a0euro", "\ufeffx", "👩\u200d👧", "\u200fשלום"])
 def test_round_trip_keeps_every_character(words):
