@@ -22,4 +22,4 @@ def test_a_mistake_is_one_line(tmp_path, args, line):
 
 def test_a_command_is_needed(tmp_path):
     done = run("benchmark", cwd=tmp_path)
-    assert done.returncode == 2 and "COMMAND" in done.stderr
+    assert done.returncode == 1 and "COMMAND" in done.stderr
