@@ -61,16 +61,17 @@ class Step:
     def run(self, stage: Stage) -> None:
         """Issue all of a stage's units, from the calling thread."""
         try:
-            self.begin(stage)
-            for unit in self.schedule[stage.index]:
-                self.issue(unit)
+            with self._settings.used():
+                self.begin(stage)
+                for unit in self.schedule[stage.index]:
+                    self.issue(unit)
         except BaseException:
             self.stop()
             raise
 
     def begin(self, stage: Stage) -> None:
         """Prepare a stage for its first unit, in the thread that issues it."""
-        with self._settings.used(stage.context):
+        with mx.Context(stage.context):
             self._stages[stage.index] = StageStep(stage, len(self.schedule[stage.index]), self._feed,
                                                   self._states[stage.index] if self._states else (), self._timeline)
             if self._seed is not None:
@@ -80,7 +81,7 @@ class Step:
     def issue(self, unit: Unit) -> None:
         """Issue one unit; waits until what it takes has been issued, not until it is there."""
         stage = self._stages[unit.stage]
-        with self._settings.used(stage.context):
+        with mx.Context(stage.context):  # an object of its own: it remembers one thread's context before it
             if unit.kind == "F":
                 out: Any = stage.forward(unit, self._take(Unit("F", unit.stage - 1, unit.microbatch, unit.chunk))
                                          if unit.stage else self._inputs.pop((unit.microbatch, unit.chunk)))

@@ -6,7 +6,7 @@ from collections import defaultdict
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 from weakref import finalize
 
 import mxnet as mx
@@ -28,12 +28,11 @@ class Settings(NamedTuple):
         return cls(is_np_shape(), is_np_array(), autograd.is_training(), mx.current_context())
 
     @contextmanager
-    def used(self, context: Optional[mx.Context] = None) -> Iterator[None]:
-        """Work under these settings; arrays made without a context are on ``context``, if that is given."""
+    def used(self) -> Iterator[None]:
+        """Work under these settings."""
         mode = autograd.train_mode() if self.train_mode else autograd.predict_mode()
         with ExitStack() as scopes:
-            # a Context object remembers one thread's context before it: each needs an object of its own
-            for scope in (np_shape(self.np_shape), np_array(self.np_array), mode, mx.Context(context or self.context)):
+            for scope in (np_shape(self.np_shape), np_array(self.np_array), mode, mx.Context(self.context)):
                 scopes.enter_context(scope)
             yield
 
