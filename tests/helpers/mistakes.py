@@ -141,7 +141,7 @@ MISTAKES = [
 --input {empty} | {empty}: the file is empty
 --output {nowhere}/x | {nowhere}/x
 --output {folder} | {folder}
---beam_size 0 | --beam_size (0)
+--beam_size 0 | --beam_size must be at least 1, got 0
 --nbest 9 | --nbest must be from 1 to
 --max_length 0 | max_length must be at least 1, got 0
 --batch_size 0 | batch_size must be at least 1
