@@ -7,9 +7,12 @@ from typing import Callable, Dict, Hashable, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet import autograd
-from mxnet.gluon import Parameter
+from mxnet.gluon import Block, Parameter
 
 from ..nn.operators import is_recorded
+from .states import descendants
+
+_IN_PYTHON = ("_CustomFunction", "Custom")  # autograd.Function and mx.operator.CustomOp
 
 
 class AddingUp:
@@ -51,9 +54,11 @@ def _mark(parameter: Parameter, grad_req: str) -> None:
 
 
 class Backward:
-    """The backward passes of one stage; what its graphs are like is found out once for each choice of variables."""
+    """The backward passes of one stage's blocks; what their graphs are like is found out once for each choice of
+    variables."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = blocks
         self._known: Dict[Hashable, Tuple[List[bool], List[int]]] = {}
 
     def __call__(self, heads: Sequence[mx.nd.NDArray], head_grads: Sequence[mx.nd.NDArray],
@@ -64,7 +69,7 @@ class Backward:
         itself, out of the other micro-batches' graphs.
         """
         if choice not in self._known:
-            self._known[choice] = _look(heads, variables())
+            self._known[choice] = _look(heads, variables(), self._blocks)
         recorded, lost = self._known[choice]
         kept, grads = list(compress(heads, recorded)), list(compress(head_grads, recorded))
         if not lost:
@@ -74,20 +79,29 @@ class Backward:
         reached = [variables()[i] for i in lost]
         for variable, grad in zip(reached, autograd.grad(kept, reached, grads, retain_graph=True)):
             variable.grad[:] += grad
+            variable._fresh_grad = True  # what a trainer asks
 
 
-def _look(heads: Sequence[mx.nd.NDArray], variables: Sequence[mx.nd.NDArray]) -> Tuple[List[bool], List[int]]:
-    """Which heads are part of a graph; and, if MXNet would lose gradients that are to be added up, the variables in it.
+def _look(heads: Sequence[mx.nd.NDArray], variables: Sequence[mx.nd.NDArray],
+          blocks: Sequence[Block]) -> Tuple[List[bool], List[int]]:
+    """Which heads are part of a graph; and, if gradients that are to be added up may be lost, the variables in it.
 
-    It does where an ``autograd.Function`` takes a variable itself: MXNet 1.9.1 (autograd.py) compares the number of
-    'add' with its name there.
+    They may where an operator in Python takes a variable itself. Of an ``autograd.Function``, MXNet 1.9.1 (autograd.py)
+    compares the number of 'add' with its name; and users' operators write where they should assign as they are told.
     """
     graphs = [_nodes(head) for head in heads]
     names = [next(node["name"] for node in _nodes(variable)) for variable in variables]
-    lost = any(node["op"] == "_CustomFunction" and any(graph[source[0]]["name"] in names for source in node["inputs"])
-               for graph in graphs for node in graph)
+    lost = any(node["op"] in _IN_PYTHON and any(graph[source[0]]["name"] in names for source in node["inputs"])
+               for graph in graphs for node in graph) or _traced_in_python(blocks)
     reached = {node["name"] for graph in graphs for node in graph}
     return [bool(graph) for graph in graphs], [i for i, name in enumerate(names) if lost and name in reached]
+
+
+def _traced_in_python(blocks: Sequence[Block]) -> bool:
+    """Whether a hybridized block's graph, which is one node of the recorded one, has an operator in Python."""
+    graphs = [each._cached_graph[1] for block in blocks for each in descendants(block)
+              if getattr(each, "_cached_graph", ())]
+    return any(node["op"] in _IN_PYTHON for graph in graphs for node in json.loads(graph.tojson())["nodes"])
 
 
 def _nodes(array: mx.nd.NDArray) -> List[Dict]:

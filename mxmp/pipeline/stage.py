@@ -26,7 +26,7 @@ class Stage:
         self.contexts: Dict[Parameter, mx.Context] = {}
         self.look()
         self.dependency = Dependency(context)
-        self.backward, self.loss_backward = Backward(), Backward()
+        self.backward, self.loss_backward = Backward(list(layers.values())), Backward(self.loss_blocks)
         self.rows_found = False  # whether the loss was seen to return more losses for more rows
 
     def look(self) -> None:

@@ -210,11 +210,49 @@ class Scale(gluon.Block):
         return Scaled()(x, self.weight.data(x.context))
 
 
+class WritingOp(mx.operator.CustomOp):
+    """A product whose backward pass writes, whatever it is told."""
+
+    def forward(self, is_train, req, in_data, out_data, aux):
+        self.assign(out_data[0], req[0], in_data[0] * in_data[1])
+
+    def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
+        in_grad[0][:] = out_grad[0] * in_data[1]
+        in_grad[1][:] = (out_grad[0] * in_data[0]).sum(axis=0, keepdims=True)
+
+
+@mx.operator.register("mxmp_test_writing")
+class WritingProp(mx.operator.CustomOpProp):
+    """MXNet's description of `WritingOp`."""
+
+    def list_arguments(self):
+        return ["data", "weight"]
+
+    def infer_shape(self, shapes):
+        return shapes, [shapes[0]], []
+
+    def create_operator(self, ctx, shapes, dtypes):
+        return WritingOp()
+
+
+class Writing(gluon.HybridBlock):
+    """`WritingOp` as a layer, which is hybridized."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=(1, 3), init=mx.init.Uniform(1))
+
+    def hybrid_forward(self, F, x, weight):
+        return F.Custom(x, weight, op_type="mxmp_test_writing")
+
+
 @pytest.mark.parametrize("parts", [1, 2, 4])
 @pytest.mark.parametrize("counts", [(4,), (2, 2), (1, 2, 1)])
-def test_functions_whose_own_weights_gradient_mxnet_would_not_add_up_get_plain_gluons(parts, counts):
+@pytest.mark.parametrize("kind", [Scale, Writing])
+def test_operators_in_python_that_cannot_add_up_their_own_weights_gradients_get_plain_gluons(parts, counts, kind):
     def layers():
-        return [gluon.nn.Dense(3, in_units=3), Scale(), Scale(), gluon.nn.Dense(3, in_units=3)]
+        return [gluon.nn.Dense(3, in_units=3), kind(), kind(), gluon.nn.Dense(3, in_units=3)]
 
     def chain_of_layers():
         chain = Chain()
@@ -230,7 +268,9 @@ def test_functions_whose_own_weights_gradient_mxnet_would_not_add_up_get_plain_g
         total = gluon.loss.L2Loss()(one(data), label).sum()
     total.backward()
     with pipelined(chain_of_layers(), values, gluon.loss.L2Loss(), counts, parts) as pipe:
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 0.0})
         for _ in range(2):
             pipe.forward_backward(data, label)
+            trainer.step(ROWS)
             assert_same(gradients(pipe.chain), gradients(one))
             assert all(gradient.any() for gradient in gradients(pipe.chain).values())
