@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
+import shlex
 import sys
 from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple, Type, TypeVar
 
+from . import records
 from .writing import write_aside
 
 FILE = "options.json"
@@ -17,6 +18,7 @@ FILE = "options.json"
 Options = TypeVar("Options")
 """A dataclass whose fields are made by `flag`."""
 _TOO_LARGE = 2 ** 31
+_state = {"interrupted": "interrupted"}  # what Ctrl-C prints
 _CPP = ("Traceback (most recent call last):", "File \"", "Stack trace:", "[bt]")
 
 
@@ -124,7 +126,8 @@ def parse_options(kind: Any, fixed: Sequence[str], description: Optional[str],
                   arguments: Optional[Sequence[str]] = None) -> Any:
     """As `parse_flags`, for a run that may be resumed: what the flags leave out is then as it was in the run's folder.
 
-    In a new run it is as ``kind.preset`` has it, which takes the given flags by name and returns defaults.
+    In a new run it is as ``kind.preset`` has it, which takes the given flags by name and returns defaults;
+    ``kind.resumed`` takes what was saved and the given flags, and returns what still holds of the former.
     ``resume`` and ``output_dir`` are among the options; those that are ``fixed`` cannot change when a run is resumed.
     What is resumed must be there.
     """
@@ -136,9 +139,11 @@ def parse_options(kind: Any, fixed: Sequence[str], description: Optional[str],
     folder = flags.get("output_dir") if flags.get("resume") else None
     saved = saved_options(Path(folder), kind) if folder else {}
     if folder and not saved:
-        raise ValueError(f"--resume: {folder} holds no run to go on with; leave out --resume to begin one there")
+        raise ValueError(f"--resume: {folder} holds no run to go on with, it has no {FILE}; leave out --resume to "
+                         "begin one")
+    go_on_with(*(sys.argv[1:] if arguments is None else arguments))  # until there is a folder to resume
     parser.add_argument("-h", "--help", action="help", help="show this help message and exit")
-    parser.set_defaults(**(saved or kind.preset(flags)))
+    parser.set_defaults(**(kind.resumed(saved, flags) if saved else kind.preset(flags)))
     options = kind(**vars(parser.parse_args(arguments)))
     for name in fixed:
         if saved and saved[name] != getattr(options, name):
@@ -151,30 +156,27 @@ def save_options(folder: Path, options: Any) -> List[str]:
     """Write ``options`` to a run's ``folder`` at once; returns a line for every one that has changed."""
     before, now = saved_options(folder, type(options)), asdict(options)
     with write_aside(folder / FILE) as partial:
-        partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(records.to_text(now), encoding="utf-8")
     return [f"--{name} was {before[name]}, is {value} now" for name, value in now.items()
             if before and before[name] != value and name not in ("resume", "output_dir")]
 
 
 def saved_options(folder: Path, kind: Any) -> Dict[str, Any]:
-    """The options in a run's ``folder`` by name, those it lacks as ``kind`` has them; none where there is no run."""
-    if not (folder / FILE).is_file():
-        return {}
-    try:
-        saved = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"cannot read {folder / FILE}: {error}") from error
-    defaults = asdict(kind())
-    if not isinstance(saved, dict) or not set(saved) <= set(defaults):
-        raise ValueError(f"{folder / FILE} has options of another program or version; choose another --output_dir")
-    return {**defaults, **saved}
+    """The options in a run's ``folder`` by name, which must be those of a ``kind``; none where there is no run."""
+    path = folder / FILE
+    return asdict(records.fill(kind, records.read(path), path)) if path.is_file() else {}
 
 
-def run(main: Callable[[], None], interrupted: str = "interrupted") -> None:
+def go_on_with(*arguments: str) -> None:
+    """From now on tell who interrupts the program to go on with the same one and these ``arguments``."""
+    _state["interrupted"] = f"interrupted; go on with {shlex.join([sys.executable, sys.argv[0], *arguments])}"
+
+
+def run(main: Callable[[], None]) -> None:
     """Run a program's ``main``, which raises ValueError, RuntimeError or OSError with a message for the user.
 
-    That goes to standard error as one line, with exit status 1; Ctrl-C prints ``interrupted``. Characters that a
-    terminal's encoding lacks are written by their numbers.
+    That goes to standard error as one line, with exit status 1; Ctrl-C prints how to go on, where `go_on_with`
+    said so. Characters that a terminal's encoding lacks are written by their numbers.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -183,7 +185,7 @@ def run(main: Callable[[], None], interrupted: str = "interrupted") -> None:
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: error: {_one_line(error)}")
     except KeyboardInterrupt:
-        sys.exit(interrupted)
+        sys.exit(_state["interrupted"])
 
 
 def _one_line(error: Exception) -> str:

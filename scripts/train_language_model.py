@@ -9,10 +9,11 @@ def main() -> None:
     options = command.parse_options(Options, FIXED, __doc__)
     runtime.configure(options.threads_per_context)
 
+    from mxmp.tasks.folder import open_folder
     from mxmp.tasks.language.task import Language, load_corpus  # these load MXNet, which must be configured first
     from mxmp.tasks.language.vocabulary import encode
     from mxmp.tasks.placing import choose_contexts
-    from mxmp.tasks.run import Run, open_folder
+    from mxmp.tasks.run import Run
 
     contexts = choose_contexts(options.contexts, options.gpus)
     text = load_corpus(options)
@@ -22,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted="interrupted; go on with --resume")
+    command.run(main)

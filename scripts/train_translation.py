@@ -10,8 +10,9 @@ def main() -> None:
     runtime.configure(options.threads_per_context)
 
     from mxmp.data import prepare  # these load MXNet, which must be configured first
+    from mxmp.tasks.folder import open_folder
     from mxmp.tasks.placing import choose_contexts
-    from mxmp.tasks.run import Run, open_folder
+    from mxmp.tasks.run import Run
     from mxmp.tasks.translation.task import Translation, cache_folder, load_corpus
 
     contexts = choose_contexts(options.contexts, options.gpus)
@@ -24,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted="interrupted; go on with --resume")
+    command.run(main)

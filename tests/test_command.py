@@ -1,4 +1,6 @@
 """Flags: their types, their defaults, what a resumed run brings along; and how programs end."""
+import json
+import sys
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
@@ -104,15 +106,52 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 def test_what_is_resumed_must_be_there(tmp_path):
-    with pytest.raises(ValueError, match=f"--resume: {tmp_path} holds no run to go on with; leave out --resume"):
+    with pytest.raises(ValueError, match=f"--resume: {tmp_path} holds no run to go on with, it has no options.json; "
+                                         "leave out --resume"):
         parse("--resume", "--output_dir", str(tmp_path), "--epochs", "3")
 
 
-@pytest.mark.parametrize("text", ["[]", "3", '{"epochs": 3, "depth": 4}'])
-def test_options_of_another_program_are_refused(tmp_path, text):
-    (tmp_path / "options.json").write_text(text)
-    with pytest.raises(ValueError, match="options.json has options of another program or version"):
-        saved_options(tmp_path, Options)
+def saved(folder, **changed):
+    """A folder whose options are the defaults but for those that are ``changed``, left out if they are to be ..."""
+    values = {"format": 1, **vars(Options()), **changed}
+    text = json.dumps({name: value for name, value in values.items() if value is not ...})
+    (folder / "options.json").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("changed, message", [
+    ({"format": ...}, "its format is None, not 1; use the version of mxmp that wrote it"),
+    ({"format": 2}, "its format is 2, not 1"), ({"depth": 4}, "is of another program or version: it knows depth"),
+    ({"epochs": ..., "seed": ...}, "is of another program or version: it lacks epochs, seed"),
+    ({"epochs": "3"}, "options.json has '3' for epochs, which must be of the type int"),
+    ({"epochs": 2.5}, "has 2.5 for epochs"), ({"resume": 1}, "has 1 for resume, which must be of the type bool"),
+    ({"output_dir": 3}, "has 3 for output_dir"), ({"dataset": None}, "has None for dataset"),
+    ({"epochs": 0}, "options.json: --epochs must be at least 1, got 0")])
+def test_options_of_another_form_are_refused_in_one_line(tmp_path, changed, message):
+    with pytest.raises(ValueError, match=message) as error:
+        saved_options(saved(tmp_path, **changed), Options)
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_whole_numbers_are_real_ones_too_and_what_may_be_none_can_be(tmp_path):
+    options = saved_options(saved(tmp_path, learning_rate=1, plan="3,4", gpus=None), Options)
+    assert (options["learning_rate"], options["plan"], options["gpus"]) == (1, "3,4", None)
+
+
+@pytest.mark.parametrize("before, flags, after", [
+    ({"gpus": "0,1"}, ["--contexts", "cpu(0)"], ("cpu(0)", None, None)),
+    ({"gpus": "0,1", "plan": "4,5"}, ["--contexts", "cpu(0-1)"], ("cpu(0-1)", None, None)),
+    ({"contexts": "cpu(0-1)", "plan": "4,5"}, ["--contexts", "cpu(0)"], ("cpu(0)", None, None)),
+    ({"contexts": "cpu(0-1)", "plan": "4,5"}, ["--contexts", "cpu(0-1)"], ("cpu(0-1)", None, "4,5")),
+    ({"contexts": "cpu(0-1)", "plan": "4,5"}, [], ("cpu(0-1)", None, "4,5")),
+    ({"contexts": "cpu(0-1)", "plan": "4,5"}, ["--contexts", "cpu(0-2)", "--plan", "2,3,4"],
+     ("cpu(0-2)", None, "2,3,4")),
+    ({"contexts": "cpu(0-1)", "plan": "auto"}, ["--contexts", "cpu(0-2)"], ("cpu(0-2)", None, "auto")),
+    ({"contexts": "cpu(0-1)", "plan": "4,5"}, ["--gpus", "0"], ("cpu(0-1)", "0", None)),
+    ({"gpus": "0,1", "plan": "4,5"}, ["--gpus", "0"], ("cpu(0-1)", "0", None))])
+def test_contexts_that_a_resumed_run_is_given_replace_what_was_made_for_others(tmp_path, before, flags, after):
+    options = parse("--resume", "--output_dir", str(saved(tmp_path, **before)), *flags)
+    assert (options.contexts, options.gpus, options.plan) == after
 
 
 def failing(error):
@@ -138,10 +177,17 @@ def test_an_error_without_a_message_is_named(monkeypatch):
         command.run(failing(MemoryError()))
 
 
-def test_ctrl_c_says_how_to_go_on():
-    with pytest.raises(SystemExit) as ended:
-        command.run(failing(KeyboardInterrupt()), "go on with --resume")
-    assert ended.value.code == "go on with --resume"
+def test_ctrl_c_says_how_to_go_on_from_the_first_moment(monkeypatch):
+    monkeypatch.setattr(command, "_state", {"interrupted": "interrupted"})
+    monkeypatch.setattr("sys.argv", ["a folder/train.py", "--epochs", "3"])
+    for begin, arguments in ((lambda: None, None), (lambda: parse_options(Options, FIXED, None), "--epochs 3"),
+                             (lambda: command.go_on_with("--resume", "--output_dir", "a run"),
+                              "--resume --output_dir 'a run'")):
+        begin()
+        with pytest.raises(SystemExit) as ended:
+            command.run(failing(KeyboardInterrupt()))
+        told = f"; go on with {sys.executable} 'a folder/train.py' {arguments}" if arguments else ""
+        assert ended.value.code == f"interrupted{told}"
 
 
 def test_a_bug_keeps_its_traceback():

@@ -51,3 +51,12 @@ class RunOptions:
     def preset(cls, flags: Dict[str, Any]) -> Dict[str, Any]:
         """The defaults by name that differ from the class's, where the command line has these ``flags``."""
         return {}
+
+    @classmethod
+    def resumed(cls, saved: Dict[str, Any], flags: Dict[str, Any]) -> Dict[str, Any]:
+        """The ``saved`` options of a run without those that given ``flags`` take the place of: ``--contexts`` that of
+        ``--gpus``, and other contexts that of the plan that was made for the old ones."""
+        kept = {**saved, "gpus": None} if "contexts" in flags else dict(saved)
+        if kept["plan"] != "auto" and any({**kept, **flags}[name] != saved[name] for name in ("contexts", "gpus")):
+            kept["plan"] = None
+        return kept

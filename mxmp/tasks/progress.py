@@ -40,6 +40,13 @@ class Progress:
     valid: List[List[float]] = field(default_factory=list)
     best: List[float] = field(default_factory=list)
 
+    def check(self, source: Any, steps_per_epoch: int, epochs: int) -> None:
+        """Refuse what a ``source`` said of a run of that length if no such run can be there."""
+        begun = self.epoch * steps_per_epoch + self.batch
+        if not (0 <= self.epoch <= epochs and 0 <= self.batch <= steps_per_epoch and self.step == begun):
+            raise ValueError(f"{source} is at epoch {self.epoch}, batch {self.batch}, step {self.step}, where no run "
+                             f"of --epochs {epochs} with {steps_per_epoch} steps each can be")
+
 
 class Meter:
     """Loss and speed of some steps: adds up losses on their device, and waits for them only when it is read.

@@ -16,12 +16,12 @@ import sentencepiece
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from .. import runtime
-from ..command import save_options, saved_options
+from .. import records
+from ..command import save_options
 from ..pipeline import Pipeline, Trainer
 from . import checkpoint
 from .options import RunOptions
-from .progress import Meter, Progress, describe_run, draw_curve, loss_text, start_log, write_results
+from .progress import Meter, Progress, describe_run, draw_curve, loss_text, write_results
 
 _BETA2 = 0.98  # Vaswani et al. 2017; second moments over some 50 steps, a warm-up's length, not over 0.999's 1,000
 _PACKAGES = (mx, numpy, gluonnlp, sentencepiece, sacrebleu)
@@ -100,18 +100,24 @@ class Run:
             return self._finish()
 
     def _resume(self) -> None:
-        latest = checkpoint.find(self._folder, "latest")
-        if latest is None:
-            _log.info("no checkpoint in %s yet; starting from the beginning", self._folder)
-            return
-        saved = checkpoint.read(latest)
-        if saved["fingerprint"] != self._task.fingerprint:
-            raise ValueError(f"the text is not the one that {self._folder} was trained on; resume with the run's own")
-        with checkpoint.reading(latest):
-            self._pipe.load_parameters(str(latest / "model.params"))
-            self._trainer.load_states(str(latest / "optimizer.params"))
-            self._task.restore(latest)
-        self.progress = Progress(**saved["progress"])
+        with checkpoint.newest(self._folder, "latest", "best") as latest:
+            if latest is None:
+                _log.info("no checkpoint in %s yet; starting from the beginning", self._folder)
+                return
+            saved = checkpoint.read(latest)
+            if saved.fingerprint != self._task.fingerprint:
+                raise ValueError(f"the text is not the one that {self._folder} was trained on; resume with the run's "
+                                 "own")
+            if saved.model != asdict(self._task.sizes):
+                raise ValueError(f"{latest} is another run's: its model has the sizes {saved.model}, not "
+                                 f"{asdict(self._task.sizes)}; move it elsewhere")
+            progress = records.fill(Progress, saved.progress, f"the progress of {latest / checkpoint.FILE}")
+            progress.check(latest, self._task.steps_per_epoch, self._options.epochs)
+            with checkpoint.reading(latest):
+                self._pipe.load_parameters(str(latest / "model.params"))
+                self._trainer.load_states(str(latest / "optimizer.params"))
+                self._task.restore(latest)
+        self.progress = progress
         _log.info("resumed %s at step %d", latest, self.progress.step)
 
     def _epoch(self) -> None:
@@ -177,7 +183,8 @@ class Run:
             self._save("best")
 
     def _finish(self) -> Dict[str, Any]:
-        self._pipe.load_parameters(str(checkpoint.best(self._folder) / "model.params"))
+        with checkpoint.best(self._folder) as best:
+            self._pipe.load_parameters(str(best / "model.params"))
         scores, lines = self._task.finish()
         self._tick()
         results = {**scores, **describe_run(self._options, self._pipe.plan, self.progress, _PACKAGES)}
@@ -189,8 +196,8 @@ class Run:
 
     def _save(self, kind: str) -> None:
         self._tick()
-        described = {"model": asdict(self._task.sizes), "options": asdict(self._options),
-                     "fingerprint": self._task.fingerprint, "progress": asdict(self.progress)}
+        described = checkpoint.Description(asdict(self._task.sizes), asdict(self._options), self._task.fingerprint,
+                                           asdict(self.progress))
         checkpoint.save(self._folder, kind, self.progress.step, self._pipe, self._trainer, described, self._task)
 
     def _tick(self) -> None:
@@ -205,16 +212,3 @@ def start(pipe: Pipeline, options: RunOptions) -> Trainer:
     pipe.initialize(force_reinit=True)
     return Trainer(pipe, "adam", {"learning_rate": options.learning_rate, "beta2": _BETA2},
                    clip_norm=options.clip_norm)
-
-
-def open_folder(options: RunOptions, name: str) -> Path:
-    """The run's folder, for a new run or one that is resumed, with its log begun; ``runs/NAME-TIME`` by default."""
-    folder = Path(options.output_dir or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if saved_options(folder, type(options)) and not options.resume:
-        raise ValueError(f"{folder} holds a training run; go on with --resume, or choose another --output_dir")
-    folder.mkdir(parents=True, exist_ok=True)
-    start_log(folder)
-    _log.info("run folder %s, runtime %s", folder, runtime.report())
-    if not options.resume:
-        save_options(folder, options)  # now, so that what is interrupted before its first step can go on
-    return folder

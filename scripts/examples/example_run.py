@@ -1,20 +1,14 @@
-"""What the examples share: flags, the folder of a run, and the reading of its meter."""
+"""What the examples share: flags, and the reading of a run's meter."""
 from __future__ import annotations
 
-import logging
 import math
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Tuple
 
-from mxmp import runtime
-from mxmp.command import check_at_least, check_positive, check_utf8, flag, save_options, saved_options
+from mxmp.command import check_at_least, check_positive, check_utf8, flag
 
 if TYPE_CHECKING:
     from mxmp.tasks.progress import Meter, Progress
-
-_log = logging.getLogger("mxmp.example_run")
 
 
 @dataclass(frozen=True)
@@ -39,20 +33,6 @@ class ExampleOptions:
         check_at_least(0, self, "seed")
         check_positive(self, "learning_rate")
         check_utf8(self, "output_dir")
-
-
-def open_folder(options: ExampleOptions, task: str) -> Path:
-    """Make the folder of a new run, start its log, and write its options there; ValueError if it holds a run already.
-    Without ``--output_dir`` it is called after the ``task`` and the time."""
-    from mxmp.tasks.progress import start_log  # loads MXNet, which must be configured first
-    folder = Path(options.output_dir or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if saved_options(folder, type(options)):
-        raise ValueError(f"{folder} holds a run; choose another --output_dir")
-    folder.mkdir(parents=True, exist_ok=True)
-    start_log(folder)
-    save_options(folder, options)
-    _log.info("run folder %s, runtime %s", folder, runtime.report())
-    return folder
 
 
 def read_meter(meter: Meter, progress: Progress, options: ExampleOptions) -> Tuple[float, float, float]:

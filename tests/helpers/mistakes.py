@@ -47,6 +47,7 @@ _IN_TRAINING = """
 --output_dir '' | --output_dir: '' is empty
 --output_dir {file} | {file}
 --output_dir {file}/run | {file}/run
+--output_dir {unnamed} | {unnamed} holds a training run;
 --output_dir {there}/l\udce4uf | l\\udce4uf' is not valid UTF-8
 --learning_rate 1e38 --epochs 4 | lower --learning_rate (now 1e+38)
 """
@@ -62,6 +63,7 @@ _IN_RUNS = """
 --save_interval 0 | --save_interval must be at least 1, got 0
 --resume | holds no run to go on with
 --resume --output_dir {folder} | {folder} holds no run to go on with
+--resume --output_dir {unnamed} | it has no options.json
 --dataset numbers | would not be read: --dataset is numbers
 """
 
@@ -88,11 +90,12 @@ MISTAKES = [
 --decoder_layers -1 | decoder_layers must be at
 --cache_dir {file} | {file}
 --output_dir {translation} | {translation} holds a training run
---resume --output_dir {language} | {language}/options.json has options of another program
+--resume --output_dir {language} | {language}/options.json is of another program
 --resume --output_dir {translation} --vocab_size 50 | --vocab_size was 40
 --resume --output_dir {translation} --test_src {other} --test_tgt {other} | the text is not the one
+--resume --output_dir {flipped} | model.params has other content than was saved
 --resume --output_dir {parameters} | cannot read the checkpoint {parameters}
---resume --output_dir {listed} | cannot read the checkpoint {listed}
+--resume --output_dir {listed} | cannot read {listed}
 --resume --output_dir {swapped} | is not the one that is learned from its text now
 """),
     ("train_translation.py", TRANSLATION, """
@@ -116,7 +119,7 @@ MISTAKES = [
 --units letters | invalid choice: 'letters'
 --train_text {blank} | no line is left for the train text
 --test_text {folder} | {folder}: cannot be read
---resume --output_dir {translation} | {translation}/options.json has options of another program
+--resume --output_dir {translation} | {translation}/options.json is of another program
 """),
     ("train_language_model.py", LANGUAGE, """
 --text {empty} | {empty}: the file is empty
@@ -132,7 +135,8 @@ MISTAKES = [
 --model {language} | holds a model of another kind
 --model {parameters} | cannot read the checkpoint {parameters}
 --model {lost} | cannot read the checkpoint
---model {listed} | cannot read the checkpoint {listed}
+--model {listed} | cannot read {listed}
+--model {flipped} | model.params has other content than was saved
 --model {garbled} | subwords.model: no subword
 --model {there}/l\udce4uf | is not valid UTF-8
 --input {nowhere} | {nowhere}: cannot be read

@@ -8,6 +8,7 @@ from helpers import programs
 from helpers.mistakes import MISTAKES, RUN, TEXT
 
 from mxmp.data import ParallelText, Subwords
+from mxmp.tasks import manifest
 
 NUMBERS = ["one", "two", "three", "four", "five six", "seven eight", "nine ten", "eleven twelve"]
 CASES = [pytest.param(program, base, *line.split(" | "), id=f"{program} {line.split(' | ')[0]}")
@@ -15,14 +16,17 @@ CASES = [pytest.param(program, base, *line.split(" | "), id=f"{program} {line.sp
 PROGRAMS = {program: base for program, base, _ in reversed(MISTAKES)}
 
 
-def damaged(run, folder, name, data):
-    """A copy of a run, with other bytes in a file of each of its checkpoints, or without it."""
+def damaged(run, folder, name, data, told=True):
+    """A copy of a run, with other bytes in a file of each of its checkpoints, or without it, of which their manifests
+    may be ``told``."""
     for path in run.glob("*-*/*"):
         (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
         if path.name != name:
             (folder / path.parent.name / path.name).write_bytes(path.read_bytes())
         elif data is not None:
             (folder / path.parent.name / path.name).write_bytes(data)
+    for checkpoint in folder.iterdir() if told else ():
+        manifest.write(checkpoint)
     (folder / "options.json").write_bytes((run / "options.json").read_bytes())
     return folder
 
@@ -59,8 +63,12 @@ def places(tmp_path_factory):
             ("parameters", "translation", "model.params", b"garbage"), ("lost", "translation", "model.params", None),
             ("listed", "translation", "checkpoint.json", b"[]"), ("words", "language", "words.json", b"{}")):
         places[name] = damaged(places[run], there / name, file, data)
+    parameters, *_ = (path.read_bytes() for path in places["translation"].glob("best-*/model.params"))
+    places["flipped"] = damaged(places["translation"], there / "flipped", "model.params",
+                                parameters[:-1] + bytes([parameters[-1] ^ 1]), told=False)
+    places["unnamed"] = damaged(places["translation"], there / "unnamed", "none", None)
+    (places["unnamed"] / "options.json").unlink()
     return places
-
 
 
 def test_every_program_is_in_the_table():

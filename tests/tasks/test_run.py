@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxmp.command import parse_options
-from mxmp.tasks.checkpoint import best
+from mxmp.tasks import checkpoint
+from mxmp.tasks.folder import open_folder
 from mxmp.tasks.options import RunOptions
-from mxmp.tasks.run import Run, Validation, open_folder, start
+from mxmp.tasks.run import Run, Validation, start
 
 PROGRAMS = ["translation", "language_model"]
 
@@ -117,6 +118,12 @@ class Toy:
 
     def restore(self, folder):
         self.restored = (folder / "toy").read_text()
+
+
+def best(folder):
+    """The checkpoint that a run's model is taken from."""
+    with checkpoint.best(folder) as path:
+        return path
 
 
 def run_of(tmp_path, criteria, **given):

@@ -13,6 +13,7 @@ from ...planning import Plan
 from .. import checkpoint
 from ..placing import choose_plan, split_contexts
 from .model import ModelOptions, chain_costs, check_tied, language_chain, split_loss
+from .options import Options
 from .vocabulary import Vocabulary, load_vocabulary
 
 
@@ -100,17 +101,17 @@ def load(folder: Path, contexts: List[mx.Context], plan: Optional[str] = None, s
     ``softmax_contexts`` of them; one that was not cannot be split.
     """
     stages, softmax = split_contexts(contexts, softmax_contexts)
-    best = checkpoint.best(folder)
-    sizes = checkpoint.sizes(best, ModelOptions)
-    is_split = checkpoint.read(best)["options"].get("softmax_contexts", 1) > 1
-    if softmax and not is_split:
-        raise ValueError(f"{best} was trained with its projection on one context; leave out --softmax_contexts")
-    chain = language_chain(sizes, not is_split)
-    chosen = choose_plan(chain_costs(chain, None), stages, plan)
-    check_tied(sizes, chosen)
-    split = split_loss(sizes, softmax or chosen.contexts[-1:]) if is_split else None
-    checkpoint.load_chain(best, chain, chosen, split)
-    return Generator(chain, chosen, load_vocabulary(best), split)
+    with checkpoint.best(folder) as best:
+        sizes = checkpoint.sizes(best, ModelOptions)
+        is_split = checkpoint.options(best, Options).softmax_contexts > 1
+        if softmax and not is_split:
+            raise ValueError(f"{best} was trained with its projection on one context; leave out --softmax_contexts")
+        chain = language_chain(sizes, not is_split)
+        chosen = choose_plan(chain_costs(chain, None), stages, plan)
+        check_tied(sizes, chosen)
+        split = split_loss(sizes, softmax or chosen.contexts[-1:]) if is_split else None
+        checkpoint.load_chain(best, chain, chosen, split)
+        return Generator(chain, chosen, load_vocabulary(best), split)
 
 
 def draw(scores: np.ndarray, temperature: float, top_k: int, rng: np.random.RandomState) -> int:

@@ -15,6 +15,7 @@ from ...planning import Plan
 from .. import checkpoint
 from ..placing import choose_plan
 from .model import ModelOptions, chain_costs, translation_chain
+from .options import Options
 
 
 class StepDecoder:
@@ -175,8 +176,8 @@ def load(folder: Path, contexts: List[mx.Context],
 
     The run may have used other contexts; ``plan`` is as of `choose_plan`.
     """
-    best = checkpoint.best(folder)
-    chain = translation_chain(checkpoint.sizes(best, ModelOptions))
-    chosen = choose_plan(chain_costs(chain), contexts, plan)
-    checkpoint.load_chain(best, chain, chosen)
-    return chain, chosen, Subwords.load(best), checkpoint.read(best)["options"]["max_length"]
+    with checkpoint.best(folder) as best:
+        chain = translation_chain(checkpoint.sizes(best, ModelOptions))
+        chosen = choose_plan(chain_costs(chain), contexts, plan)
+        checkpoint.load_chain(best, chain, chosen)
+        return chain, chosen, Subwords.load(best), checkpoint.options(best, Options).max_length

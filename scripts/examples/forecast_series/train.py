@@ -10,12 +10,13 @@ from typing import Any, Dict, List
 
 import mxnet as mx
 import numpy as np
-from example_run import open_folder, read_meter
+from example_run import read_meter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from mxmp import Pipeline, Trainer
 from mxmp.planning import analytic
+from mxmp.tasks.folder import open_folder
 from mxmp.tasks.placing import choose_contexts, choose_plan
 from mxmp.tasks.progress import Meter, Progress, describe_run, write_results
 

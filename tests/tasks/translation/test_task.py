@@ -9,6 +9,7 @@ import pytest
 from helpers import programs
 
 from mxmp.data import Corpus, ParallelText, prepare
+from mxmp.tasks import manifest
 from mxmp.tasks.translation.options import Options
 from mxmp.tasks.translation.task import Translation, load_corpus
 
@@ -80,6 +81,7 @@ def test_translations_are_as_long_as_those_of_the_validation_unless_asked_otherw
     described["options"]["max_length"] = 1
     shutil.copytree(checkpoint, tmp_path / "short")
     (tmp_path / "short" / "checkpoint.json").write_text(json.dumps(described))
+    manifest.write(tmp_path / "short")
     texts = [programs.run("translate.py", "--model", *model, input="the third of March seventeen eleven\n").stdout
              for model in ([tmp_path / "short"], [checkpoint, "--max_length", 1], [checkpoint])]
     assert texts[0] == texts[1] != texts[2]

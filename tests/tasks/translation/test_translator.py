@@ -13,6 +13,7 @@ from mxmp.data import BOS_ID, EOS_ID, ParallelText, Subwords
 from mxmp.tasks import checkpoint
 from mxmp.tasks.translation import translator
 from mxmp.tasks.translation.model import ModelOptions, translation_chain
+from mxmp.tasks.translation.options import Options
 from mxmp.tasks.translation.translator import StepDecoder, Translator, load
 
 TEXT = ParallelText(["ab ba", "ba ab ab", "b a"] * 4, ["ba ab", "ab ba ba", "a b"] * 4)
@@ -190,8 +191,8 @@ def test_a_checkpoint_loads_onto_any_contexts(tmp_path, subwords, counts):
     chain = translation_chain(sizes)
     values = random_values(chain)
     with pipelined(chain, values, None, (4, 5), 1) as pipe:
-        checkpoint.save(tmp_path, "best", 1, pipe, Trainer(pipe, "adam"),
-                        {"model": vars(sizes), "options": {"max_length": 30}}, subwords)
+        checkpoint.save(tmp_path, "best", 1, pipe, Trainer(pipe, "adam"), checkpoint.Description(
+            vars(sizes), vars(Options(max_length=30)), "", {}), subwords)
     contexts = CONTEXTS[:len(counts)]
     chain, plan, loaded, max_length = load(tmp_path, contexts, ",".join(map(str, counts)))
     actual = {n: p.data(p.list_ctx()[0]).asnumpy() for n, p in chain._collect_params_with_prefix().items()}
