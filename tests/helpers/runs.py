@@ -3,6 +3,7 @@ import json
 import math
 
 import mxnet as mx
+import numpy as np
 
 
 def arrays(folder, kind="latest", name="model.params"):
@@ -15,6 +16,19 @@ def progress(folder):
     """The progress in a run's latest checkpoint."""
     (path,) = folder.glob("latest-*/checkpoint.json")
     return json.loads(path.read_text())["progress"]
+
+
+def assert_same_run(actual, expected):
+    """The models, optimizers, validations and best scores in the folders of two runs, bit for bit."""
+    files = sorted((path.parent.name.split("-")[0], path.name) for path in expected.glob("*-*/*.params"))
+    assert {("best", "model.params"), ("latest", "model.params"), ("latest", "optimizer.params")} <= set(files)
+    for kind, name in files:
+        ours, theirs = arrays(actual, kind, name), arrays(expected, kind, name)
+        assert ours.keys() == theirs.keys()
+        for key in theirs:
+            np.testing.assert_array_equal(ours[key], theirs[key], err_msg=f"{key} in {kind}")
+    for name in ("epoch", "batch", "step", "valid", "best"):
+        assert progress(actual)[name] == progress(expected)[name]
 
 
 def rate(step, total, highest, warmup):

@@ -54,3 +54,14 @@ def language_run(language_flags, tmp_path_factory):
     """The folder of a language model's run on two contexts."""
     return trained("train_language_model.py", tmp_path_factory.mktemp("run") / "whole", *language_flags, "--dropout",
                    "0", "--timeline_step", "2")
+
+
+@pytest.fixture(scope="session", params=["translation", "language_model"])
+def whole(request, translation_flags, language_flags, tmp_path_factory):
+    """A program, its flags, dropout among them (random numbers too must be the same when a run is resumed), and the
+    folder of a run that nothing disturbed."""
+    program = f"train_{request.param}.py"
+    if request.param == "translation":
+        return program, translation_flags, request.getfixturevalue("translation_run")
+    flags = [*language_flags, "--dropout", "0.2"]
+    return program, flags, trained(program, tmp_path_factory.mktemp("run") / "dropped", *flags)

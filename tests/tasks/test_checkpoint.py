@@ -3,6 +3,7 @@ it."""
 import json
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,31 @@ def test_one_that_is_replaced_while_it_is_looked_at_gives_way_to_the_newer(tmp_p
 
     monkeypatch.setattr(manifest, "fault", meanwhile)
     assert best(tmp_path).name == "best-00000006" and caplog.messages == []
+
+
+def test_reading_goes_on_while_a_run_goes_on(tmp_path, save):
+    save("best", 0)
+    stop, faults, used = threading.Event(), [], []
+
+    def read():
+        while not stop.is_set():
+            with checkpoint.best(tmp_path) as path:
+                data = (path / "model.params").read_bytes()
+                if manifest.fault(path) or not data or checkpoint.read(path).progress != {"step": int(path.name[5:])}:
+                    faults.append(path)
+                used.append(path.name)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    try:
+        for step in range(1, 60):
+            save("best", step)
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert faults == [] and len(set(used)) > 10
 
 
 @pytest.mark.parametrize("text, message", [

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -12,31 +13,16 @@ import mxnet as mx
 import numpy as np
 import pytest
 from helpers import programs
-from helpers.runs import arrays, progress, rate
+from helpers.runs import assert_same_run, progress, rate
 from helpers.stacks import lstm_chain, pipelined, random_values
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mxmp.command import parse_options
-from mxmp.tasks import checkpoint
+from mxmp.tasks import checkpoint, manifest
 from mxmp.tasks.folder import open_folder
 from mxmp.tasks.options import RunOptions
 from mxmp.tasks.run import Run, Validation, start
-
-PROGRAMS = ["translation", "language_model"]
-
-
-@pytest.fixture(scope="module", params=PROGRAMS)
-def whole(request, translation_flags, language_flags, tmp_path_factory):
-    """A program, its flags, dropout among them (random numbers too must be the same when a run is resumed), and the
-    folder of a run that nothing disturbed."""
-    program = f"train_{request.param}.py"
-    if request.param == "translation":
-        return program, translation_flags, request.getfixturevalue("translation_run")
-    folder, flags = tmp_path_factory.mktemp("run") / "dropped", [*language_flags, "--dropout", "0.2"]
-    done = programs.run(program, *flags, "--output_dir", folder)
-    assert done.returncode == 0, done.stderr
-    return program, flags, folder
 
 
 def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(whole, tmp_path):
@@ -55,14 +41,31 @@ def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(wh
     done = programs.run(program, "--output_dir", folder, "--resume")  # the run knows its other options
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "results.json").read_text())["steps"] == total
-    files = sorted((path.parent.name.split("-")[0], path.name) for path in undisturbed.glob("*-*/*.params"))
-    assert {("best", "model.params"), ("latest", "model.params"), ("latest", "optimizer.params")} <= set(files)
-    for kind, name in files:
-        ours, theirs = arrays(folder, kind, name), arrays(undisturbed, kind, name)
-        assert ours.keys() == theirs.keys()
-        for key in theirs:
-            np.testing.assert_array_equal(ours[key], theirs[key], err_msg=f"{key} in {kind}, killed at step {step}")
-    assert progress(folder)["valid"] == progress(undisturbed)["valid"]
+    assert_same_run(folder, undisturbed)
+
+
+@pytest.mark.long
+def test_a_run_killed_at_many_random_moments_ends_like_one_that_was_not(whole, tmp_path):
+    program, flags, undisturbed = whole
+    folder, kills = tmp_path / "killed", 0
+    log = folder / "train.log"
+    while kills < 8:
+        begun = log.read_text().count("run folder") if log.is_file() else 0
+        resumed = ["--resume"] if (folder / "options.json").is_file() else [*flags, "--save_interval", 1]
+        with subprocess.Popen(programs.command(program, *resumed, "--output_dir", folder), cwd=programs.ROOT,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True) as process:
+            while process.poll() is None and (not log.is_file() or log.read_text().count("run folder") == begun):
+                time.sleep(0.01)
+            time.sleep(random.SystemRandom().uniform(0, 1.5))
+            if process.poll() is not None:
+                assert process.returncode == 0, process.stderr.read()
+                break
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+    done = programs.run(program, "--output_dir", folder, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert kills > 1 and not list(folder.glob(".mxmp-partial-*"))
+    assert_same_run(folder, undisturbed)
 
 
 def test_a_folder_in_use_a_changed_size_and_other_text_are_refused_and_nothing_is_lost(whole):
@@ -172,6 +175,55 @@ def test_a_resumed_run_goes_on_and_gives_the_task_what_it_saved(tmp_path):
             run.train()
     assert (task.restored, run.progress.step, run.progress.best) == ("saved", 4, [1.0])
     assert [step for step, _ in run.progress.train_loss] == [1, 2, 3, 4]
+
+
+def resumed(tmp_path, criteria=((1.0,), (0.5,), (0.25,)), **given):
+    """What a run of two steps an epoch, that goes on from what lies in its folder, has as its model at the end."""
+    task, run = run_of(tmp_path, criteria, resume=True, **given)
+    with task.pipe:
+        run.train()
+        return {name: p.data(p.list_ctx()[0]).asnumpy() for name, p in task.pipe.collect_params().items()}
+
+
+@pytest.mark.parametrize("damage, used", [
+    (lambda latest: (latest / "toy").unlink(), "best"), (lambda latest: (latest / "manifest.json").unlink(), "best"),
+    (lambda latest: (latest / "optimizer.params").write_bytes(b"other"), "best"), (shutil.rmtree, "best"),
+    (lambda latest: latest.with_name("latest-mine").symlink_to(latest), "latest")])
+def test_a_run_goes_on_from_the_newest_whole_checkpoint_and_ends_the_same(tmp_path, caplog, damage, used):
+    for name in ("whole", "damaged"):
+        (tmp_path / name).mkdir()
+        resumed(tmp_path / name, ((1.0,), (0.5,)))
+    latest, = (tmp_path / "damaged").glob("latest-*")
+    damage(latest)
+    caplog.set_level("INFO", "mxmp")
+    with checkpoint.newest(tmp_path / "damaged", "latest", "best") as path:
+        assert path.name.startswith(used)
+    ended, expected = resumed(tmp_path / "damaged"), resumed(tmp_path / "whole")
+    assert [line for line in caplog.messages if line.startswith("resumed")][0] == (
+        f"resumed {path} at step {2 if used == 'best' else 4}")
+    for ours, theirs in zip(ended.values(), expected.values()):
+        np.testing.assert_array_equal(ours, theirs)
+    (tmp_path / "damaged" / "latest-mine").unlink(missing_ok=True)
+    assert progress(tmp_path / "damaged")["valid"] == progress(tmp_path / "whole")["valid"]
+
+
+@pytest.mark.parametrize("described, message", [
+    ({"fingerprint": "other"}, "the text is not the one that"), ({"model": {"layers": 4}}, "is another run's: its"),
+    ({"progress": {"epoch": 0, "batch": 1, "step": 3}}, "is at epoch 0, batch 1, step 3, where no run of --epochs 3"),
+    ({"progress": {"epoch": 4, "step": 8}}, "is at epoch 4, batch 0, step 8, where no run of --epochs 3 with 2"),
+    ({"progress": {"epoch": "1"}}, "checkpoint.json has '1' for epoch, which must be of the type int"),
+    ({"progress": {"train_loss": [[1, None]]}}, "for train_loss"), ({"progress": {"worst": 1}}, "it knows worst")])
+def test_a_checkpoint_that_is_not_this_runs_is_refused(tmp_path, described, message):
+    resumed(tmp_path, ((1.0,),))
+    latest, = tmp_path.glob("latest-*")
+    values = json.loads((latest / "checkpoint.json").read_text())
+    for name, value in described.items():
+        values[name] = {**values[name], **value} if isinstance(value, dict) else value
+    (latest / "checkpoint.json").write_text(json.dumps(values))
+    manifest.write(latest)
+    with pytest.raises(ValueError, match=message):
+        resumed(tmp_path)
+    assert latest.is_dir()
 
 
 @pytest.mark.parametrize("epochs, warmup", [(1, 0), (4, 0), (4, 1), (4, 3), (4, 99)])

@@ -98,4 +98,5 @@ def test_a_mistake_gets_one_line(tmp_path, wrong, message):
 def test_a_folder_in_use_is_refused(finished):
     folder, _ = finished
     done = run_program("--output_dir", folder)
-    assert "holds a run; choose another --output_dir" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert "holds a training run; choose another --output_dir" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
