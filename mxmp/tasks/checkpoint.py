@@ -172,10 +172,10 @@ def _of_kind(run: Path, kind: str) -> List[Path]:
         match = re.fullmatch(kind + "-([0-9]{8,})(?:-([0-9]+))?", path.name)
         if not match or path.is_symlink():
             continue
-        if not path.exists():
-            return _of_kind(run, kind)  # a newer one has taken its place, which may not be in this list
         if _is_checkpoint(path):
             numbered.append((int(match[1]), int(match[2] or 0), path))
+        elif not path.exists():
+            return _of_kind(run, kind)  # a newer one has taken its place, which may not be in this list
     return [path for *_, path in sorted(numbered, reverse=True)]
 
 

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -65,6 +66,23 @@ def test_a_run_killed_at_many_random_moments_ends_like_one_that_was_not(whole, t
     done = programs.run(program, "--output_dir", folder, "--resume")
     assert done.returncode == 0, done.stderr
     assert kills > 1 and not list(folder.glob(".mxmp-partial-*"))
+    assert_same_run(folder, undisturbed)
+
+
+@pytest.mark.parametrize("reached", ["run folder", "step 2/"])
+def test_ctrl_c_tells_the_command_that_goes_on(whole, tmp_path, reached):
+    program, flags, undisturbed = whole
+    folder = tmp_path / "a run"
+    with subprocess.Popen(programs.command(program, *flags, "--output_dir", folder), cwd=programs.ROOT, text=True,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not (
+                (folder / "options.json").is_file() and reached in (folder / "train.log").read_text()):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()[1].splitlines()[-1]
+    done = subprocess.run(shlex.split(said.partition("go on with ")[2]), cwd=programs.ROOT, capture_output=True,
+                          text=True, timeout=300)
+    assert done.returncode == 0, (said, done.stderr)
     assert_same_run(folder, undisturbed)
 
 

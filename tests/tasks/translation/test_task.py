@@ -87,6 +87,18 @@ def test_translations_are_as_long_as_those_of_the_validation_unless_asked_otherw
     assert texts[0] == texts[1] != texts[2]
 
 
+def test_a_damaged_best_checkpoint_is_named_in_one_line_and_the_latest_translates(translation_run, tmp_path):
+    shutil.copytree(translation_run, tmp_path / "run")
+    best, = (tmp_path / "run").glob("best-*")
+    latest, = (tmp_path / "run").glob("latest-*")
+    (best / "subwords.model").unlink()
+    done = programs.run("translate.py", "--model", tmp_path / "run", input="the third of March\n")
+    expected = programs.run("translate.py", "--model", latest, input="the third of March\n")
+    assert (done.returncode, done.stdout) == (0, expected.stdout) and expected.stderr.count("cannot read") == 0
+    line, = (line for line in done.stderr.splitlines() if "cannot read" in line)
+    assert line == f"cannot read the checkpoint {best}: subwords.model is missing; using {latest}"
+
+
 def test_a_model_trained_on_two_contexts_translates_on_one_two_and_three(translation_run):
     text = "twenty-one\n\nthe third\n"
     outputs = []
