@@ -59,8 +59,8 @@ def lock(folder: Path) -> None:
     except BlockingIOError as error:
         owner = os.read(handle, 1000).decode("utf-8", "replace").strip() or "another process"
         os.close(handle)
-        raise ValueError(f"{owner} is training in {folder}; wait until it ends, or choose another "
-                         "--output_dir") from error
+        raise ValueError(f"{folder} holds a training run that {owner} is at work on; wait until it ends, or choose "
+                         "another --output_dir") from error
     except OSError as error:
         _log.warning("%s cannot be locked (%s): take care that no other run uses it", folder, error.strerror)
     os.ftruncate(handle, 0)

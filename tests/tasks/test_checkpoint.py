@@ -123,6 +123,24 @@ def test_what_a_process_that_died_left_goes_with_the_next_checkpoint(tmp_path, s
     assert names(tmp_path) == ["latest-00000006"]
 
 
+def test_a_death_while_the_older_one_is_removed_leaves_nothing_for_long(tmp_path, save, monkeypatch):
+    save("latest", 5)
+
+    def dying(path, **options):
+        if path.exists():
+            (path / "checkpoint.json").unlink()
+            (path / "manifest.json").unlink()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", dying)
+    with pytest.raises(KeyboardInterrupt):
+        save("latest", 6)
+    monkeypatch.undo()
+    assert find(tmp_path, "latest").name == "latest-00000006"
+    save("latest", 7)
+    assert names(tmp_path) == ["latest-00000007"]
+
+
 def test_newest_prefers_the_first_kind_and_takes_a_checkpoint_itself(tmp_path, save):
     assert find(tmp_path, "best", "latest") is None
     latest = save("latest", 5)
@@ -205,6 +223,20 @@ def test_one_that_is_replaced_while_it_is_looked_at_gives_way_to_the_newer(tmp_p
 
     monkeypatch.setattr(manifest, "fault", meanwhile)
     assert best(tmp_path).name == "best-00000006" and caplog.messages == []
+
+
+def test_one_that_goes_while_names_are_listed_gives_way_to_the_newer(tmp_path, save, monkeypatch):
+    save("best", 5)
+    is_checkpoint = checkpoint._is_checkpoint
+
+    def meanwhile(path):
+        if path.name == "best-00000005":
+            monkeypatch.setattr(checkpoint, "_is_checkpoint", is_checkpoint)
+            save("best", 6)
+        return is_checkpoint(path)
+
+    monkeypatch.setattr(checkpoint, "_is_checkpoint", meanwhile)
+    assert best(tmp_path).name == "best-00000006"
 
 
 def test_reading_goes_on_while_a_run_goes_on(tmp_path, save):

@@ -71,8 +71,9 @@ def test_a_lock_names_its_owner_and_dies_with_it(tmp_path, start, signal_number)
     for resume in (False, True):
         with pytest.raises(ValueError) as error:
             open_folder(RunOptions(output_dir=str(tmp_path), resume=resume), "run")
-        assert str(error.value) == (f"process {owner.pid} on {socket.gethostname()} is training in {tmp_path}; wait "
-                                    "until it ends, or choose another --output_dir")
+        assert str(error.value) == (
+            f"{tmp_path} holds a training run that process {owner.pid} on {socket.gethostname()} is at work on; wait "
+            "until it ends, or choose another --output_dir")
     owner.send_signal(signal_number)
     owner.wait()
     open_folder(RunOptions(output_dir=str(tmp_path)), "run")
@@ -92,7 +93,7 @@ def test_of_runs_that_begin_at_once_in_one_folder_one_goes_on(tmp_path, start):
         if run is not winner:
             _, said = run.communicate()
             assert run.returncode == 1 and said.count("\n") == 1
-            assert f"process {winner.pid} on {socket.gethostname()} is training in {tmp_path / 'run'}" in said
+            assert f"{tmp_path / 'run'} holds a training run that process {winner.pid} on " in said
 
 
 def test_runs_that_begin_at_once_without_a_folder_get_one_each(tmp_path, start):
