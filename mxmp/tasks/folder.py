@@ -57,7 +57,7 @@ def lock(folder: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        owner = os.read(handle, 1000).decode("utf-8", "replace").strip() or "another process"
+        owner = _owner(handle)
         os.close(handle)
         raise ValueError(f"{folder} holds a training run that {owner} is at work on; wait until it ends, or choose "
                          "another --output_dir") from error
@@ -66,6 +66,16 @@ def lock(folder: Path) -> None:
     os.ftruncate(handle, 0)
     os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
     _held[status.st_dev, status.st_ino] = handle
+
+
+def _owner(handle: int) -> str:
+    """The process that has locked an open file, by what it wrote into it, or is about to write."""
+    for _ in range(100):
+        owner = os.pread(handle, 1000, 0).decode("utf-8", "replace").strip()
+        if owner:
+            return owner
+        time.sleep(0.01)
+    return "another process"
 
 
 def _new(name: str) -> Path:

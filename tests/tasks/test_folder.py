@@ -96,6 +96,17 @@ def test_of_runs_that_begin_at_once_in_one_folder_one_goes_on(tmp_path, start):
             assert f"{tmp_path / 'run'} holds a training run that process {winner.pid} on " in said
 
 
+def test_an_owner_that_has_not_said_its_name_yet_is_waited_for(tmp_path, monkeypatch):
+    reads = []
+    monkeypatch.setattr(folder.os, "pread", lambda *arguments: reads.append(1) or (b"me" if len(reads) > 3 else b""))
+    monkeypatch.setattr(folder.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(fcntl, "flock", lambda *arguments: (_ for _ in ()).throw(BlockingIOError()))
+    for owner in ("me", "another process"):
+        with pytest.raises(ValueError, match=f"holds a training run that {owner} is at work on"):
+            lock(tmp_path)
+        monkeypatch.setattr(folder.os, "pread", lambda *arguments: b"")
+
+
 def test_runs_that_begin_at_once_without_a_folder_get_one_each(tmp_path, start):
     runs = [start(OPENS) for _ in range(3)]
     for run in runs:
