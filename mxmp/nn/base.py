@@ -20,7 +20,7 @@ class TracedBlock(HybridBlock):
 
     def _call_cached_op(self, *args: Any) -> Any:
         traced = {parameter for is_input, parameter in self._cached_op_args if not is_input}
-        if not traced.issubset(_parameters(self)):
+        if not traced.issubset(parameters_of(self)):
             self._clear_cached_op()
         return super()._call_cached_op(*args)
 
@@ -58,17 +58,23 @@ def _move(arg: Any, context: mx.Context) -> Any:
 def _common_contexts(block: Block) -> List[mx.Context]:
     """Contexts on which the block has all of its parameters; none if they are not initialized, which Gluon tells."""
     try:
-        contexts = [parameter.list_ctx() for parameter in _parameters(block)]
+        contexts = [parameter.list_ctx() for parameter in parameters_of(block)]
     except RuntimeError:
         return []
     return [context for context in contexts[0] if all(context in own for own in contexts)] if contexts else []
 
 
-def _parameters(block: Block) -> Iterator[Parameter]:
-    """As ``collect_params``, which is too slow to be called for every micro-batch."""
-    yield from block._reg_params.values()
+def descendants(block: Block) -> Iterator[Block]:
+    """The block, and all that are in it."""
+    yield block
     for child in block._children.values():
-        yield from _parameters(child)
+        yield from descendants(child)
+
+
+def parameters_of(block: Block) -> Iterator[Parameter]:
+    """As ``collect_params``, which is too slow to be called for every micro-batch."""
+    for each in descendants(block):
+        yield from each.params.values()
 
 
 def _flat(args: Any) -> Iterator[Any]:

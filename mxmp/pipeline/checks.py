@@ -1,16 +1,14 @@
 """What a pipeline refuses when it is made, each in one line with the remedy."""
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List
+from typing import Any, Iterable
 
-import mxnet as mx
 from mxnet.gluon import Parameter
 
 from ..planning import Plan
 from ..schedule import SCHEDULES
 from .cut import LAYOUTS
-
-Contexts = Dict[Parameter, List[mx.Context]]
+from .parameters import Contexts
 
 
 def check_plan(plan: Any, num_layers: int) -> None:

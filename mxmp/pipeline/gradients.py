@@ -9,8 +9,8 @@ import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import Block, Parameter
 
+from ..nn.base import descendants
 from ..nn.operators import is_recorded
-from .states import descendants
 
 _IN_PYTHON = ("_CustomFunction", "Custom")  # autograd.Function and mx.operator.CustomOp
 

@@ -1,15 +1,16 @@
 """One stage: a run of layers on one context, and what of it lasts from step to step."""
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
+from ..nn.base import descendants, parameters_of
 from .dependency import Dependency
 from .gradients import Backward
-from .states import descendants, is_stateful
+from .states import is_stateful
 
 
 class Stage:
@@ -31,9 +32,9 @@ class Stage:
 
     def look(self) -> None:
         """Take the parameters that the blocks have now: users put others in their place."""
-        self.contexts = {p: self.context for layer in self.layers.values() for p in _parameters(layer)}
+        self.contexts = {p: self.context for layer in self.layers.values() for p in parameters_of(layer)}
         for block in self.loss_blocks:  # a sharded softmax has its parameters on contexts of their own
-            for p in _parameters(block):
+            for p in parameters_of(block):
                 self.contexts.setdefault(p, getattr(p, "context", None) or self.context)
 
     def trace(self, carrying: bool, hybridize: bool) -> None:
@@ -43,7 +44,7 @@ class Stage:
         Those of which no part is hybridized are, with ``hybridize``.
         """
         for block in [*self.layers.values(), *self.loss_blocks]:
-            traced = carrying, list(_parameters(block))
+            traced = carrying, list(parameters_of(block))
             if _traced.get(block) != traced:
                 _traced[block] = traced
                 active = [each for each in descendants(block) if getattr(each, "_active", False)]
@@ -73,12 +74,6 @@ class Stage:
 
     def __str__(self) -> str:
         return f"stage {self.index} on {self.context}"
-
-
-def _parameters(block: Block) -> Iterator[Parameter]:
-    """As ``collect_params``, which is too slow to be called in every step."""
-    for each in descendants(block):
-        yield from each.params.values()
 
 
 _traced: WeakKeyDictionary = WeakKeyDictionary()  # what a block was traced with, in whatever pipeline

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
 from mxnet.util import is_np_array, np_array
 
+from ..nn.base import descendants
 from .cut import concat, split
 
 States = List[List[mx.nd.NDArray]]  # of each stateful layer, in the chain's order
@@ -31,13 +32,6 @@ def check_chunkable(layers: Dict[str, Block]) -> None:
                 raise ValueError(f"layer {name!r} ({type(layer).__name__}) has a {type(block).__name__} inside but "
                                  "does not hand on its state from chunk to chunk; let it have begin_state() and take "
                                  "and return states, or use num_chunks=1")
-
-
-def descendants(block: Block) -> Iterator[Block]:
-    """The block, and all that are in it."""
-    yield block
-    for child in block._children.values():
-        yield from descendants(child)
 
 
 def cut_states(states: States, stages: Sequence[Sequence[Any]], rows: Sequence[int]) -> List[List[States]]:
