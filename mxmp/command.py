@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import shlex
+import signal
 import sys
 from dataclasses import asdict, field, fields
 from pathlib import Path
+from threading import Timer
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple, Type, TypeVar
 
 from . import records
@@ -178,6 +181,7 @@ def run(main: Callable[[], None]) -> None:
     That goes to standard error as one line, with exit status 1; Ctrl-C prints how to go on, where `go_on_with`
     said so. Characters that a terminal's encoding lacks are written by their numbers.
     """
+    sys.unraisablehook = _interrupt_again
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -186,6 +190,14 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"{Path(sys.argv[0]).name}: error: {_one_line(error)}")
     except KeyboardInterrupt:
         sys.exit(_state["interrupted"])
+
+
+def _interrupt_again(ignored: Any) -> None:
+    """Send a Ctrl-C once more that Python has ignored, as it does where an object is being freed, as arrays always are."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _one_line(error: Exception) -> str:

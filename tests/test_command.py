@@ -1,5 +1,6 @@
 """Flags: their types, their defaults, what a resumed run brings along; and how programs end."""
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Optional, Tuple
@@ -188,6 +189,24 @@ def test_ctrl_c_says_how_to_go_on_from_the_first_moment(monkeypatch):
             command.run(failing(KeyboardInterrupt()))
         told = f"; go on with {sys.executable} 'a folder/train.py' {arguments}" if arguments else ""
         assert ended.value.code == f"interrupted{told}"
+
+
+def test_ctrl_c_while_an_object_is_freed_is_not_lost():
+    program = """
+import os, signal, time
+from mxmp import command
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.001)
+def main():
+    Freed()
+    time.sleep(20)
+    print("went on")
+command.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "interrupted\n")
 
 
 def test_a_bug_keeps_its_traceback():
