@@ -5,6 +5,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 from .schedule import Span
 from .sizes import format_bytes
+from .writing import write_aside
 
 _COLOURS = {"F": "#8fb8de", "B": "#f2b279"}
 _COMPUTE, _MEMORY, _LAYER, _BOX = "#f2b279", "#9ccb9c", "#8fb8de", "#f4f4f4"
@@ -30,7 +31,8 @@ def draw_units(path: str, spans: Sequence[Span], rows: Sequence[str], title: str
     axes.set_xlabel("milliseconds")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_title(title, fontsize=10)
-    figure.savefig(path, dpi=130)
+    with write_aside(path) as partial:
+        figure.savefig(partial, dpi=130)
 
 
 def draw_plan(path: str, contexts: Sequence[str], layers: Sequence[Sequence[str]], shares: Sequence[float],
@@ -62,7 +64,8 @@ def draw_plan(path: str, contexts: Sequence[str], layers: Sequence[Sequence[str]
     axes.set_xlim(0, len(contexts))
     axes.set_ylim(-2.4, tallest + 1.2)
     axes.axis("off")
-    figure.savefig(path, dpi=130)
+    with write_aside(path) as partial:
+        figure.savefig(partial, dpi=130)
 
 
 def _bars(shares: Sequence[float], sizes: Sequence[int],

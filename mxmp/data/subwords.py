@@ -10,6 +10,7 @@ from typing import Iterable, Iterator, List, Sequence
 import gluonnlp
 import sentencepiece
 
+from ..writing import write_aside
 from .corpus import ParallelText, is_blank
 from .files import PathLike
 
@@ -108,7 +109,8 @@ class Subwords:
         folder.mkdir(parents=True, exist_ok=True)
         names = [_JOINT_FILE] if self.joint else [_SRC_FILE, _TGT_FILE]
         for name, model in zip(names, self.models):
-            (folder / name).write_bytes(model)
+            with write_aside(folder / name) as partial:
+                partial.write_bytes(model)
 
     @classmethod
     def load(cls, folder: PathLike) -> Subwords:

@@ -7,6 +7,8 @@ import mxnet as mx
 from mxnet.gluon import Block, HybridBlock
 from mxnet.gluon import nn as gluon_nn
 
+from ..writing import write_arrays, write_aside
+
 
 class Chain(gluon_nn.Sequential):
     """A Sequential whose layers may take and return several arrays, and may have names.
@@ -187,10 +189,11 @@ def write_export(block: Block, outputs: Sequence[Any], path: str, epoch: int, re
     the block returned for variables.
     """
     graph = mx.sym.Group(list(outputs)) if len(outputs) > 1 else outputs[0]
-    graph.save(f"{path}-symbol.json", remove_amp_cast=remove_amp_cast)
+    with write_aside(f"{path}-symbol.json") as partial:
+        partial.write_text(graph.tojson(remove_amp_cast=remove_amp_cast), encoding="utf-8")
     kinds = {**dict.fromkeys(graph.list_arguments(), "arg"), **dict.fromkeys(graph.list_auxiliary_states(), "aux")}
     values = {f"{kinds[p.name]}:{p.name}": p._reduce() for p in block.collect_params().values() if p.name in kinds}
-    (mx.npx.save if mx.util.is_np_array() else mx.nd.save)(f"{path}-{epoch:04d}.params", values)
+    write_arrays(f"{path}-{epoch:04d}.params", values)
 
 
 def variable(name: str) -> Any:

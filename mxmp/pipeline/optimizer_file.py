@@ -9,6 +9,7 @@ import numpy as np
 from mxnet.gluon import Parameter
 
 from ..nn.parameters import RowsParameter
+from ..writing import write_arrays
 from .cut import concat
 from .plain_values import Arrays, plain, restored
 
@@ -40,7 +41,7 @@ def save_states(path: str, optimizer: Any, states: Dict[int, Any], named: Named)
                          for key in by_index},
     }
     arrays[_TEXT] = mx.nd.array(np.frombuffer(json.dumps(text).encode(), "uint8"), dtype="uint8")
-    mx.nd.save(path, {name: array.as_in_context(mx.cpu()) for name, array in arrays.items()})
+    write_arrays(path, {name: array.as_in_context(mx.cpu()) for name, array in arrays.items()})
 
 
 def load_states(path: str, optimizer: Any, named: Named) -> Dict[int, Any]:

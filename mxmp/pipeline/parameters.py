@@ -7,6 +7,7 @@ import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
 from ..nn.parameters import Whole
+from ..writing import write_arrays
 from .stage import Stage
 
 Contexts = Dict[Parameter, List[mx.Context]]  # several where layers of different stages share a parameter
@@ -60,9 +61,9 @@ def save(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:
     Without any of the loss's, the chain's own ``load_parameters`` reads it too. Of a shared parameter's equal copies
     the first is written: Gluon's own method writes their mean, which rounds where there are three.
     """
-    mx.nd.save(path, {name: parameter._reduce() if isinstance(parameter, Whole) else
-                      parameter.data(parameter.list_ctx()[0])
-                      for name, parameter in _with_loss(chain, loss)._collect_params_with_prefix().items()})
+    write_arrays(path, {name: parameter._reduce() if isinstance(parameter, Whole) else
+                        parameter.data(parameter.list_ctx()[0])
+                        for name, parameter in _with_loss(chain, loss)._collect_params_with_prefix().items()})
 
 
 def load(path: str, chain: Block, loss: Sequence[Block] = ()) -> None:

@@ -9,7 +9,7 @@ from ..nn.chain import as_chain
 from ..planning import Plan
 from .checks import check_options
 from .cut import Data, Feed
-from .errors import Loss, Probes
+from .errors import Loss
 from .gradients import AddingUp
 from .layouts import check_layouts
 from .staged_chain import StagedChain
@@ -82,7 +82,7 @@ class Pipeline(StagedChain):
         super().__init__(chain, plan, loss, reduction)
         self.num_microbatches, self.num_chunks = num_microbatches, num_chunks
         self.schedule, self.layout, self.reduction, self.hybridize = schedule, layout, reduction, hybridize
-        self._adding, self._probes = AddingUp(), Probes()
+        self._adding = AddingUp()
         self._timeline: Optional[Timeline] = None
         self._threads = StageThreads(len(self.stages))
 
@@ -156,10 +156,6 @@ class Pipeline(StagedChain):
     def _check_loss(self) -> None:
         if self.stages[-1].loss is None:
             raise RuntimeError("this pipeline has no loss; give Pipeline(..., loss=...) to train or evaluate with it")
-
-    def wait(self) -> None:
-        """Wait until all that was issued is there; an error that MXNet finds is raised here with its place."""
-        self._probes.check()
 
     def _execute(self, data: Data, label: Optional[Data], states: Optional[States], training: bool) -> Any:
         """One step, in the first stage's thread; Ctrl-C stops it between two units."""

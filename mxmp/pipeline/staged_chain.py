@@ -11,6 +11,7 @@ from ..nn.chain import as_chain
 from ..planning import Plan
 from . import parameters
 from .checks import check_dense, check_plan, check_unshared
+from .errors import Probes
 from .stage import Stage
 from .states import States
 
@@ -51,6 +52,7 @@ class StagedChain:
         check_dense(self.parameter_contexts)
         check_unshared(self.parameter_contexts, _in_use)
         self._seed: Optional[Tuple[int, int]] = None
+        self._probes = Probes()
         _in_use.add(self)
         parameters.move_to(self.parameter_contexts)
 
@@ -87,11 +89,23 @@ class StagedChain:
         parameters.move_to(self.parameter_contexts)
         self._seed = self._seed or (parameters.draw_seed(), 0)
 
+    def wait(self) -> None:
+        """Wait until all that was issued is there; an error that MXNet finds is raised here with its place."""
+        self._probes.check()
+
     def save_parameters(self, path: str) -> None:
         """Write the chain's parameters to ``path``, which its own ``load_parameters`` reads too; waits for them.
 
-        A loss's own parameters are added as ``loss.NAME``.
+        A loss's own parameters are added as ``loss.NAME``. The file appears whole, or the older one stays.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; one line with the path and the cause.
+        MXNetError, RuntimeError
+            If an operator of a step has failed that nobody has waited for.
         """
+        self.wait()
         parameters.save(path, self.chain, self.stages[-1].loss_blocks)
 
     def load_parameters(self, path: str) -> None:

@@ -11,6 +11,7 @@ import mxnet as mx
 
 from ..pictures import draw_units
 from ..schedule import Span, Unit, ideal_speedup, needs
+from ..writing import write_aside
 
 
 class Timeline:
@@ -135,7 +136,7 @@ class Timeline:
         events = [{"name": str(unit), "cat": "forward" if unit.kind == "F" else "backward", "ph": "X", "pid": 0,
                    "tid": unit.stage, "ts": 1e6 * start, "dur": 1e6 * (end - start),
                    "args": {"microbatch": unit.microbatch, "chunk": unit.chunk}} for unit, start, end in self.spans]
-        with open(path, "w", encoding="utf-8") as file:
+        with write_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": names + events, "displayTimeUnit": "ms"}, file)
 
 

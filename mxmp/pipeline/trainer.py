@@ -1,7 +1,7 @@
 """gluon.Trainer for parameters on different contexts, with clipping by the norm of all gradients together."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
@@ -51,6 +51,7 @@ class Trainer(mx.gluon.Trainer):
         _check_options(kvstore, compression_params, update_on_kvstore, clip_norm)
         self._names = _names(model)
         self._clip_norm = clip_norm
+        self._wait: Callable = model.wait if isinstance(model, Pipeline) else lambda: None
         super().__init__(in_order(self._names), optimizer, optimizer_params, kvstore=None)
         self._last = model.stages[-1].context if isinstance(model, Pipeline) else \
             [mx.cpu(), *(parameter.list_ctx()[0] for parameter in self._names)][-1]
@@ -120,11 +121,18 @@ class Trainer(mx.gluon.Trainer):
     def save_states(self, fname: str) -> None:
         """Write the states of the optimizer and of its scheduler to ``fname``, one file; waits for them.
 
+        The file appears whole, or the older one stays.
+
         Raises
         ------
+        OSError
+            If it cannot be written; one line with the path and the cause.
+        MXNetError, RuntimeError
+            If an operator of a step has failed that nobody has waited for.
         ValueError
             If the optimizer or its scheduler holds objects that are neither plain values nor schedulers.
         """
+        self._wait()
         save_states(fname, self._optimizer, self._updaters[0].states, self._named())
 
     def load_states(self, fname: str) -> None:

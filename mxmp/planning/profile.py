@@ -12,6 +12,7 @@ from mxnet.gluon import Block, Parameter
 from ..contexts import check_contexts
 from ..nn.parameters import RowsParameter
 from ..runtime import machine
+from ..writing import write_aside
 from .analytic import named_layers, parameter_keys, reason, seen_cost, with_ends
 from .cost import LayerCost
 from .device import Link
@@ -75,7 +76,7 @@ class Profile:
         """Write it to ``path`` as JSON."""
         layers = {kind: [{"num_microbatches": m, "num_chunks": c, "costs": [asdict(cost) for cost in costs]}
                          for (m, c), costs in pieces.items()] for kind, pieces in self.layers.items()}
-        with open(path, "w", encoding="utf-8") as file:
+        with write_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
             json.dump({"machine": self.machine, "links": {key: asdict(link) for key, link in self.links.items()},
                        "layers": layers}, file, indent=1)
 

@@ -17,6 +17,7 @@ import mxnet as mx
 from .. import records
 from ..pipeline import Pipeline, Trainer
 from ..planning import Plan
+from ..writing import flush, write_aside
 from . import manifest
 
 FILE = "checkpoint.json"
@@ -58,12 +59,13 @@ def save(run: Path, kind: str, step: int, pipe: Pipeline, trainer: Trainer, desc
         pipe.save_parameters(str(partial / "model.params"))
         trainer.save_states(str(partial / "optimizer.params"))
         task.save(partial)
-        (partial / FILE).write_text(records.to_text(vars(described)), encoding="utf-8")
+        with write_aside(partial / FILE) as file:
+            file.write_text(records.to_text(vars(described)), encoding="utf-8")
         manifest.write(partial)
         for path in (*partial.iterdir(), partial):
-            _flush(path)
+            flush(path)
         partial.rename(final)
-    _flush(run)
+    flush(run)
     fault = manifest.fault(final)
     if fault:
         raise RuntimeError(f"the checkpoint {final} was not written well: {fault}; the one before it is kept")
@@ -214,12 +216,3 @@ def _aside(run: Path) -> Iterator[Path]:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Bring a file's or folder's data to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -93,7 +93,9 @@ def start_log(folder: Path) -> None:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    for handler in (logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log", encoding="utf-8")):
+    file = logging.FileHandler(folder / "train.log", encoding="utf-8")
+    file.stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for names that are not UTF-8
+    for handler in (logging.StreamHandler(sys.stdout), file):
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
 
@@ -104,7 +106,8 @@ _TRAINING, _VALIDATION, _SCORE = "#8fb8de", "#1f4e79", "#d1661c"  # light blue, 
 def write_results(folder: Path, results: Dict[str, Any]) -> None:
     """Write ``results`` to ``results.json`` in a run's ``folder``, at once."""
     with write_aside(folder / "results.json") as partial:
-        partial.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8",
+                           errors="backslashreplace")  # as JSON writes what a file's name has that is not UTF-8
 
 
 def describe_run(options: Any, plan: Plan, progress: Progress, packages: Sequence[ModuleType]) -> Dict[str, Any]:
@@ -146,4 +149,5 @@ def draw_curve(progress: Progress, path: Path, right: str = "", smoothed: bool =
     axes.set_xlabel("step")
     axes.set_ylabel("loss per target token (nats)")
     axes.legend(handles=lines, loc="center right" if right else "upper right")
-    figure.savefig(path, dpi=130)
+    with write_aside(path) as partial:
+        figure.savefig(partial, dpi=130)

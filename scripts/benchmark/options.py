@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from mxmp.command import check_at_least, flag, numbers
+from mxmp.writing import write_aside
 
 from .variants import MEMORY, VARIANTS, Workload
 
@@ -38,7 +38,8 @@ class Options:
     def save(self, results: Dict[str, Any]) -> None:
         """Write the results to the file of ``--json``, if it names one."""
         if self.json:
-            Path(self.json).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            with write_aside(self.json) as partial:
+                partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

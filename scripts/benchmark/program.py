@@ -5,6 +5,7 @@ from typing import Any, Dict, Tuple, Type
 
 from mxmp import runtime
 from mxmp.command import Parser, add_flags
+from mxmp.writing import check_writable
 
 from .options import Options, PipelineOptions, PlansOptions, SimulatorOptions, SoftmaxOptions
 
@@ -32,7 +33,7 @@ def main() -> None:
     """Parse flags, measure, print."""
     name, options = parse_flags()
     if options.json:
-        open(options.json, "a", encoding="utf-8").close()  # better now than after an hour
+        check_writable(options.json)  # better now than after an hour
     if isinstance(options, PipelineOptions):
         from . import pipeline  # needs no framework
         pipeline.run(options)

@@ -183,6 +183,25 @@ def test_the_place_is_that_of_the_first_step_that_failed():
             loss.asscalar()
 
 
+@pytest.mark.parametrize("updated", [False, True])
+@pytest.mark.parametrize("save", ["save_parameters", "save_states"])
+def test_an_error_that_nobody_waited_for_leaves_the_older_file_and_is_raised_with_its_place(tmp_path, save, updated):
+    path = tmp_path / "file"
+    with with_layer(FragileLayer(), 2, (2, 3)) as pipe:
+        trainer = Trainer(pipe, "sgd", {"learning_rate": 0.1, "momentum": 0.9})
+        pipe.forward_backward(*batch())
+        trainer.step(8)
+        getattr({"save_parameters": pipe, "save_states": trainer}[save], save)(str(path))
+        old = path.read_bytes()
+        Fragile.countdown["backward"] = 2
+        pipe.forward_backward(*batch())
+        if updated:
+            trainer.step(8)
+        with pytest.raises(mx.MXNetError, match="stage 1 on cpu.1., backward pass of micro-batch 1, one of"):
+            getattr({"save_parameters": pipe, "save_states": trainer}[save], save)(str(path))
+        assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
+
+
 def test_ctrl_c_ends_a_step_and_the_pipeline_goes_on():
     class Slow(gluon.Block):
         """Takes its time while it is issued."""

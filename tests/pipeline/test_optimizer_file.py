@@ -9,6 +9,7 @@ from helpers.training import Shift, dense, freeze, network, pipe_step, pipeline,
 from mxnet import gluon
 
 from mxmp import Trainer
+from mxmp.pipeline import optimizer_file
 
 RATE = {"learning_rate": 0.05}
 
@@ -89,7 +90,7 @@ def test_a_resumed_run_has_every_layers_own_count(tmp_path):
 def test_a_files_arrays_do_not_say_where_they_lived(tmp_path, monkeypatch):
     """MXNet writes an array's context, too, and wants it where a GPU's array is read."""
     saved = {}
-    monkeypatch.setattr(mx.nd, "save", lambda path, arrays: saved.update(arrays))
+    monkeypatch.setattr(optimizer_file, "write_arrays", lambda path, arrays: saved.update(arrays))
     trained(str(tmp_path / "states"))
     assert {name for name in saved if name != "/json"} == {f"{layer}.{name}/{i}" for layer in (0, 1) for i in (0, 1)
                                                            for name in ("weight", "bias")}

@@ -11,6 +11,7 @@ from ...data import Text, load_multi30k, load_numbers, load_tatoeba, load_text, 
 from ...nn import LabelSmoothedLoss
 from ...pipeline import Pipeline
 from ...pipeline.states import States
+from ...writing import write_arrays
 from .. import checkpoint
 from ..placing import choose_plan, split_contexts
 from ..progress import loss_text
@@ -106,8 +107,8 @@ class Language:
 
     def save(self, folder: Path) -> None:
         self._encoded.vocabulary.save(folder)
-        mx.nd.save(str(folder / _STATES), {f"{i}/{j}": array.as_in_context(mx.cpu())
-                                           for i, layer in enumerate(self._states) for j, array in enumerate(layer)})
+        write_arrays(folder / _STATES, {f"{i}/{j}": array.as_in_context(mx.cpu())
+                                        for i, layer in enumerate(self._states) for j, array in enumerate(layer)})
 
     def restore(self, folder: Path) -> None:
         checkpoint.check_vocabulary(folder, load_vocabulary(folder).tokens, self._encoded.vocabulary.tokens)

@@ -12,6 +12,7 @@ import gluonnlp
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from ...data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, ParallelText, Subwords, Text, is_blank
+from ...writing import write_aside
 from .options import Options
 
 _FILE = "words.json"
@@ -74,7 +75,8 @@ class Words:
 
     def save(self, folder: Path) -> None:
         """Write ``words.json`` into ``folder``."""
-        (folder / _FILE).write_text(self.vocab.to_json() + "\n", encoding="utf-8")
+        with write_aside(folder / _FILE) as partial:
+            partial.write_text(self.vocab.to_json() + "\n", encoding="utf-8")
 
 
 class Pieces:

@@ -6,6 +6,8 @@ from typing import Any, Dict
 
 import numpy as np
 
+from mxmp.writing import write_aside
+
 from .series import COVARIATES, DAY, SeriesSet
 from .windows import Windows
 
@@ -59,7 +61,8 @@ def draw(path: Path, windows: Windows, forecasts: Dict[str, np.ndarray], errors:
     axes.set_ylabel("MASE")
     axes.set_ylim(bottom=0)
     axes.legend()
-    figure.savefig(path, dpi=110)
+    with write_aside(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _draw_window(axes: Any, windows: Windows, forecasts: Dict[str, np.ndarray], row: int) -> None:

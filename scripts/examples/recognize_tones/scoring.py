@@ -7,6 +7,8 @@ from typing import Any, Dict, Sequence, Union
 
 import numpy as np
 
+from mxmp.writing import write_aside
+
 from .batches import Sample
 from .sounds import BINS, HOP, NAMES, RATE, TONES, WINDOW
 
@@ -58,7 +60,8 @@ def draw(path: Path, sample: Sample, log_probs: np.ndarray, decoded: Dict[str, S
     lower.set_xlabel("seconds")
     lower.set_ylabel("probability")
     lower.legend(ncol=2, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=110)
+    with write_aside(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _name_spans(axes: Any, sample: Sample, seconds: np.ndarray, half: float) -> None:
