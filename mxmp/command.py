@@ -2,18 +2,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import os
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict, field, fields
 from pathlib import Path
-from threading import Timer
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple, Type, TypeVar
 
 from . import records
-from .writing import write_aside
+from .signals import Signals
+from .writing import naming, write_aside
 
 FILE = "options.json"
 """Name of the file in a run's folder that holds its options."""
@@ -178,26 +180,40 @@ def go_on_with(*arguments: str) -> None:
 def run(main: Callable[[], None]) -> None:
     """Run a program's ``main``, which raises ValueError, RuntimeError or OSError with a message for the user.
 
-    That goes to standard error as one line, with exit status 1; Ctrl-C prints how to go on, where `go_on_with`
-    said so. Characters that a terminal's encoding lacks are written by their numbers.
+    That goes to standard error as one line, with exit status 1. Ctrl-C, SIGTERM and SIGHUP print how to go on, where
+    `go_on_with` said so, and the status is 128 and the signal's number; so it is, without a word, where nobody reads
+    any more what is written. A line of a log that cannot be written ends no program. Characters that a terminal's
+    encoding lacks are written by their numbers.
     """
-    sys.unraisablehook = _interrupt_again
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    logging.raiseExceptions = False  # a traceback for each line of a log that cannot be written
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w")  # none where it is closed
+        setattr(sys, name, stream)
+        stream.reconfigure(errors="backslashreplace")
     try:
-        main()
+        with Signals():
+            main()
+            with naming("standard output"):
+                sys.stdout.flush()
+        return
+    except BrokenPipeError:
+        status: Any = 128 + signal.SIGPIPE
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {_one_line(error)}")
-    except KeyboardInterrupt:
-        sys.exit(_state["interrupted"])
+        status = f"{Path(sys.argv[0]).name}: error: {_one_line(error)}"
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # the terminal may be gone
+            print(_state["interrupted"], file=sys.stderr)
+        status = 128 + getattr(error, "number", signal.SIGINT)
+    _let_go()
+    sys.exit(status)
 
 
-def _interrupt_again(ignored: Any) -> None:
-    """Send a Ctrl-C once more that Python has ignored, as it does where an object is being freed, as arrays always are."""
-    if issubclass(ignored.exc_type, KeyboardInterrupt):
-        Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
-    else:
-        sys.__unraisablehook__(ignored)
+def _let_go() -> None:
+    """Drop what standard output does not take, which Python would try to write, and complain, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(error: Exception) -> str:

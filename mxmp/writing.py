@@ -78,6 +78,8 @@ def naming(path: PathLike, *others: Path) -> Iterator[None]:
     """Let an OSError that is raised inside be one line with ``path``, if it has no other than this or ``others``."""
     try:
         yield
+    except BrokenPipeError:  # nobody reads any more, which is no mistake
+        raise
     except OSError as error:
         if error.filename is not None and str(error.filename) not in map(str, (path, *others)):
             raise

@@ -1,11 +1,15 @@
 """Flags: their types, their defaults, what a resumed run brings along; and how programs end."""
 import json
+import os
+import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
 import pytest
+from helpers.programs import ROOT
 
 from mxmp import command
 from mxmp.command import flag, numbers, parse_flags, parse_options, save_options, saved_options
@@ -178,7 +182,7 @@ def test_an_error_without_a_message_is_named(monkeypatch):
         command.run(failing(MemoryError()))
 
 
-def test_ctrl_c_says_how_to_go_on_from_the_first_moment(monkeypatch):
+def test_ctrl_c_says_how_to_go_on_from_the_first_moment(monkeypatch, capsys):
     monkeypatch.setattr(command, "_state", {"interrupted": "interrupted"})
     monkeypatch.setattr("sys.argv", ["a folder/train.py", "--epochs", "3"])
     for begin, arguments in ((lambda: None, None), (lambda: parse_options(Options, FIXED, None), "--epochs 3"),
@@ -188,25 +192,74 @@ def test_ctrl_c_says_how_to_go_on_from_the_first_moment(monkeypatch):
         with pytest.raises(SystemExit) as ended:
             command.run(failing(KeyboardInterrupt()))
         told = f"; go on with {sys.executable} 'a folder/train.py' {arguments}" if arguments else ""
-        assert ended.value.code == f"interrupted{told}"
+        assert ended.value.code == 130 and capsys.readouterr().err == f"interrupted{told}\n"
 
 
-def test_ctrl_c_while_an_object_is_freed_is_not_lost():
-    program = """
-import os, signal, time
-from mxmp import command
-class Freed:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.001)
-def main():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_says_how_to_go_on_and_is_the_status(monkeypatch, capsys, number):
+    monkeypatch.setattr(command, "_state", {"interrupted": "go on with --resume"})
+
+    def main():
+        os.kill(os.getpid(), number)
+        print("went on")
+
+    with pytest.raises(SystemExit) as ended:
+        command.run(main)
+    assert ended.value.code == 128 + number and capsys.readouterr() == ("", "go on with --resume\n")
+
+
+def program(text, command="{}", **given):
+    """A process whose main has the text, in a shell's command."""
+    env = {**{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}, **given}
+    text = f"from mxmp import command\ndef main():\n    {text}\ncommand.run(main)"
+    line = command.format(shlex.join([sys.executable, "-c", text]))
+    return subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=ROOT, capture_output=True, timeout=100, env=env)
+
+
+@pytest.mark.parametrize("text, status", [
+    ("for i in range(99999): print(i)", 141), ("import time; time.sleep(1); print(1)", 141),
+    ("import time; time.sleep(1); print(1, flush=True)", 141), ("import sys; sys.exit(3)", 3),
+    ("import time; time.sleep(1); print(1); raise ValueError('wrong')", 1),
+    ("import time, os; time.sleep(1); print(1); os.kill(os.getpid(), 15)", 143)])
+def test_where_nobody_reads_there_is_no_traceback(text, status):
+    done = program(text, "{} | head -c 1 >/dev/null" if "range" in text else "{} | true")
+    assert done.returncode == status
+    assert done.stderr == {1: b"-c: error: wrong\n", 143: b"interrupted\n"}.get(status, b"")
+
+
+def test_a_log_goes_on_where_nobody_reads():
+    done = program("import logging, sys, time; logging.basicConfig(stream=sys.stdout); time.sleep(1)\n"
+                   "    for i in range(9): logging.error(i)\n    open('/dev/stderr', 'w').write('done')", "{} | true")
+    assert (done.returncode, done.stderr) == (141, b"done")
+
+
+def test_standard_output_that_takes_no_more_is_named():
+    done = program("print(1)", "{} > /dev/full")
+    assert (done.returncode, done.stderr) == (
+        1, b"-c: error: standard output: cannot be written (No space left on device)\n")
+
+
+@pytest.mark.parametrize("where", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_written_nowhere(where):
+    assert program("print(1)", "{} " + where).returncode == 0
+
+
+def test_letters_that_an_encoding_lacks_are_written_by_their_numbers():
+    done = program("print('gr\\xf6\\udce4')", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"gr\\xf6\\udce4\n", b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_an_object_is_freed_is_not_lost(number):
+    done = program(f"""import os, time
+    class Freed:
+        def __del__(self):
+            os.kill(os.getpid(), {number:d})
+            time.sleep(0.001)
     Freed()
     time.sleep(20)
-    print("went on")
-command.run(main)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "interrupted\n")
+    print("went on")""")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"interrupted\n")
 
 
 def test_a_bug_keeps_its_traceback():

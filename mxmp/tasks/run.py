@@ -19,6 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from .. import records
 from ..command import save_options
 from ..pipeline import Pipeline, Trainer
+from ..signals import Signals
 from . import checkpoint
 from .options import RunOptions
 from .progress import Meter, Progress, describe_run, draw_curve, loss_text, write_results
@@ -85,7 +86,8 @@ class Run:
         """Train to the end, score the best checkpoint on the test data, and return what ``results.json`` then holds.
 
         With ``--resume`` the run goes on from its latest checkpoint. A loss or a norm of the gradients that is no
-        longer finite is a RuntimeError, which says at which step and what to do.
+        longer finite is a RuntimeError, which says at which step and what to do. Ctrl-C, SIGTERM and SIGHUP end the run
+        after the step under way, in a checkpoint of its own.
         """
         if self._options.resume:
             self._resume()
@@ -93,10 +95,12 @@ class Run:
             _log.info("options: %s", change)
         with logging_redirect_tqdm([logging.getLogger("mxmp")]):
             self._clock = time.perf_counter()
-            while self.progress.epoch < self._options.epochs:
-                self._epoch()
-                self._validate()
-                self._save("latest")
+            with Signals(held=True) as signals:
+                while self.progress.epoch < self._options.epochs:
+                    self._epoch(signals)
+                    self._validate(signals)
+                    self._save("latest")
+                    signals.check()
             return self._finish()
 
     def _resume(self) -> None:
@@ -120,7 +124,7 @@ class Run:
         self.progress = progress
         _log.info("resumed %s at step %d", latest, self.progress.step)
 
-    def _epoch(self) -> None:
+    def _epoch(self, signals: Signals) -> None:
         progress, options = self.progress, self._options
         meter = Meter()
         with tqdm(self._task.batches(progress.epoch, progress.batch), f"epoch {progress.epoch + 1}/{options.epochs}",
@@ -130,12 +134,15 @@ class Run:
                 self._step(batch, rate, meter)
                 progress.batch += 1
                 progress.step += 1
-                save = progress.step % options.save_interval == 0
+                stop = signals.number is not None
+                save = stop or progress.step % options.save_interval == 0
                 if save or progress.step % options.log_interval == 0:
                     self._report(meter, bar, rate)  # before a checkpoint: it must not hold a diverged model
                     meter = Meter()
                 if save:
                     self._save("latest")
+                if stop:
+                    signals.check()
         if meter.tokens:
             self._report(meter, bar, rate)
         progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -169,9 +176,15 @@ class Run:
         _log.info("epoch %d step %d/%d %s %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1, progress.step,
                   self._total_steps, text, speed, norm, rate)
 
-    def _validate(self) -> None:
+    def _validate(self, signals: Signals) -> None:
         progress = self.progress
-        validation = self._task.validate(progress.epoch)
+        try:
+            with signals.released():
+                validation = self._task.validate(progress.epoch)
+        except KeyboardInterrupt:  # the resumed run begins behind the epoch's last batch, and validates
+            progress.epoch, progress.batch = progress.epoch - 1, self._task.steps_per_epoch
+            self._save("latest")
+            raise
         self._tick()
         progress.valid.append([progress.step, *validation.values])
         _log.info("epoch %d valid: %s, after %.1f minutes", progress.epoch, validation.text, progress.seconds / 60)

@@ -1,16 +1,8 @@
 """Disks that take no more: the checkpoint that was there stays, nothing half-written does, and one line says why."""
-import json
-import os
-import shlex
-import subprocess
-import sys
 
 import mxnet as mx
-import numpy as np
 import pytest
-from helpers import programs
 from helpers.disks import failing, small_files
-from helpers.runs import arrays, progress
 from helpers.stacks import lstm_chain, pipelined, random_values
 
 from mxmp import Trainer
