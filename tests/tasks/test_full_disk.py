@@ -1,8 +1,14 @@
 """Disks that take no more: the checkpoint that was there stays, nothing half-written does, and one line says why."""
 
+import shutil
+import subprocess
+
 import mxnet as mx
+import numpy as np
 import pytest
+from helpers import programs
 from helpers.disks import failing, small_files
+from helpers.runs import arrays, progress
 from helpers.stacks import lstm_chain, pipelined, random_values
 
 from mxmp import Trainer
@@ -74,3 +80,68 @@ def test_a_file_that_may_not_grow_is_named_and_the_older_checkpoint_stays(tmp_pa
             assert "params: cannot be written (File too large)" in str(raised.value)
             assert str(tmp_path) in str(raised.value)
             assert check_whole(tmp_path, pipe, trainer) == 5 and len(list(tmp_path.iterdir())) == 1
+
+
+def in_a_namespace(script, *arguments):
+    """A finished shell script that may mount; skips the test with the reason where that is not permitted."""
+    unshared = ["unshare", "--map-root-user", "--mount", "bash", "-c"]
+    allowed = subprocess.run([*unshared, "mount -t tmpfs none /mnt"], capture_output=True, text=True)
+    if allowed.returncode:
+        pytest.skip(f"no mount in a namespace of its own: {allowed.stderr.strip()}")
+    return subprocess.run([*unshared, script, "bash", *map(str, arguments)], capture_output=True, text=True,
+                          timeout=300)
+
+
+_RUN = """
+mount -t tmpfs -o size="$1" none "$2" || exit 99
+"${@:4}" --output_dir "$2/run" >"$3/out" 2>"$3/err"; echo $? >"$3/status"
+ls -A "$2/run" "$2"/run/*/ >"$3/left"
+mount -o remount,size=50m "$2"
+"${@:4}" --output_dir "$2/run" --resume >"$3/out" 2>"$3/again"; echo $? >>"$3/status"
+cp -r "$2/run" "$3/run"
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("room", [1.5, 2.5])
+def test_a_run_on_a_full_disk_says_so_in_one_line_and_goes_on_once_there_is_room(tmp_path, translation_flags,
+                                                                                 translation_run, room):
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    kept.mkdir()
+    latest, = translation_run.glob("latest-*")
+    size = sum(-(-path.stat().st_size // 4096) * 4096 for path in latest.iterdir())
+    done = in_a_namespace(_RUN, int(room * size), disk, kept,
+                          *programs.command("train_translation.py", *translation_flags))
+    error = (kept / "err").read_text()
+    assert (kept / "status").read_text() == "1\n0\n", error + done.stderr + (kept / "again").read_text()
+    assert error.startswith(f"train_translation.py: error: {disk}/run/") and error.count("\n") == 1
+    assert "cannot be written (No space left on device)" in error
+    left = (kept / "left").read_text()
+    assert "latest-" in left and "partial" not in left and ".part." not in left
+    for kind, name in (("latest", "model.params"), ("latest", "optimizer.params"), ("best", "model.params")):
+        ours, theirs = arrays(kept / "run", kind, name), arrays(translation_run, kind, name)
+        for key in theirs:
+            np.testing.assert_array_equal(ours[key], theirs[key], err_msg=f"{key} in {kind}")
+    assert progress(kept / "run")["valid"] == progress(translation_run)["valid"]
+
+
+def test_a_folder_that_takes_nothing_more_is_named(tmp_path, translation_flags):
+    """A folder that vanished or may only be read; root may write to the latter all the same."""
+    script = """
+mount -t tmpfs none "$1" && mkdir "$1/run" && mount -o remount,ro "$1" || exit 99
+"${@:2}" --output_dir "$1/run"
+"""
+    done = in_a_namespace(script, tmp_path, *programs.command("train_translation.py", *translation_flags))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith("train_translation.py: error: ") and f"{tmp_path}/run" in done.stderr
+    assert "Read-only file system" in done.stderr
+
+
+def test_a_folder_that_vanishes_is_named(tmp_path, trained):
+    _, _, save = trained
+    with pytest.raises(OSError, match=f"{tmp_path}/run/partial/model.params: cannot be written \\(No such file"):
+        trained[1].save_states = lambda path: None
+        trained[0].save_parameters, inner = (lambda path: (shutil.rmtree(tmp_path / "run"), inner(path))), \
+            trained[0].save_parameters
+        save(tmp_path / "run", 1)
