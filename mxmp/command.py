@@ -200,6 +200,8 @@ def run(main: Callable[[], None]) -> None:
         status: Any = 128 + signal.SIGPIPE
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         status = f"{Path(sys.argv[0]).name}: error: {_one_line(error)}"
+    except SystemExit as ended:  # of --help
+        status = ended.code
     except KeyboardInterrupt as error:
         with suppress(OSError):  # the terminal may be gone
             print(_state["interrupted"], file=sys.stderr)

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from mxmp import command, runtime
 from mxmp.command import flag
@@ -41,10 +41,15 @@ def main() -> None:
 
     contexts = choose_contexts(options.contexts, options.gpus)
     generate = load(Path(options.model), contexts, options.plan, options.softmax_contexts)
-    texts = generate(options.prompt, options.length, options.num_samples, options.temperature, options.top_k,
-                     options.seed)
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    print("\n\n".join(texts))
+    texts: List[List[int]] = []
+    try:
+        for drawn in generate.grow(options.prompt, options.length, options.num_samples, options.temperature,
+                                   options.top_k, options.seed):
+            texts = drawn
+    finally:  # Ctrl-C, too, leaves what was drawn
+        if texts:
+            print("\n\n".join(map(generate.decode, texts)))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, List, Optional, TextIO
+from typing import Any, Iterable, List, Optional, TextIO
 
 from mxmp import command, runtime
 from mxmp.command import flag
+from mxmp.writing import check_writable, naming
+
+_CHUNK = 16  # batches: as many are sorted by length together, and written together
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,27 @@ class Options:
             raise ValueError(f"--nbest must be from 1 to --beam_size ({self.beam_size}), got {self.nbest}")
 
 
-def write(results: List[Any], nbest: int, out: TextIO) -> None:
-    """One line per sentence or, with nbest above 1, one per translation."""
-    for number, hypotheses in enumerate(results):
-        for best in hypotheses[:nbest]:
-            out.write(f"{best.text}\n" if nbest == 1 else f"{number}\t{best.score:.4f}\t{best.text}\n")
+def write(chunks: Iterable[List[Any]], nbest: int, out: TextIO) -> None:
+    """One line per sentence or, with nbest above 1, one per translation; each chunk at once."""
+    begin = 0
+    for results in chunks:
+        for number, hypotheses in enumerate(results, begin):
+            for best in hypotheses[:nbest]:
+                out.write(f"{best.text}\n" if nbest == 1 else f"{number}\t{best.score:.4f}\t{best.text}\n")
+        begin += len(results)
+        out.flush()
 
 
 def main() -> None:
     """Load, translate, write."""
     options = command.parse_flags(Options, __doc__)
+    if options.output:
+        check_writable(options.output)  # better now than after an hour
     runtime.configure(options.threads_per_context)
 
     from mxmp.data import decode_lines, read_lines  # these load MXNet, which must be configured first
     from mxmp.tasks.placing import choose_contexts
-    from mxmp.tasks.translation.translator import Translator, load
+    from mxmp.tasks.translation.translator import Translator, load, translating
 
     contexts = choose_contexts(options.contexts, options.gpus)
     *trained, longest = load(Path(options.model), contexts, options.plan)
@@ -59,8 +69,12 @@ def main() -> None:
                            options.batch_size)
     sentences = read_lines(options.input) if options.input else decode_lines(sys.stdin.buffer.read(), "standard input")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    with open(options.output, "w", encoding="utf-8") if options.output else nullcontext(sys.stdout) as out:
-        write(translate(sentences, progress=True), options.nbest, out)
+    size = _CHUNK * options.batch_size
+    with translating(len(sentences)) as bar, naming(options.output or "standard output"):
+        chunks = (translate(sentences[begin:begin + size], bar) for begin in range(0, len(sentences), size))
+        first = next(chunks, [])  # an older output stays until there is something to put in its place
+        with open(options.output, "w", encoding="utf-8") if options.output else nullcontext(sys.stdout) as out:
+            write(chain([first], chunks), options.nbest, out)
 
 
 if __name__ == "__main__":

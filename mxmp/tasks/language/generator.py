@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -37,6 +37,12 @@ class Generator:
         divided by the ``temperature``, near 0 the most likely token is taken; ``top_k`` tokens are drawn from, all with
         0. The same ``seed`` draws the same texts, on any contexts, but for what rounding decides.
         """
+        *_, texts = self.grow(prompt, length, num_samples, temperature, top_k, seed)
+        return list(map(self.decode, texts))
+
+    def grow(self, prompt: str, length: int, num_samples: int, temperature: float, top_k: int,
+             seed: int) -> Iterator[List[List[int]]]:
+        """The same list of the texts' tokens whenever each has one more, for who may not want to wait for the last."""
         for name, value, least in (("length", length, 1), ("num_samples", num_samples, 1), ("top_k", top_k, 0),
                                    ("seed", seed, 0)):
             if value < least:
@@ -52,8 +58,8 @@ class Generator:
             drawn = [draw(self._allowed(row), temperature, top_k, rng) for row in scores]
             for text, token in zip(texts, drawn):
                 text.append(token)
+            yield texts
             scores, states = self._run(np.array(drawn)[:, None], states, best)
-        return [self._decode(text) for text in texts]
 
     def _run(self, tokens: np.ndarray, states: List[Any], best: int) -> Tuple[np.ndarray, List[Any]]:
         """Scores (N, V) of the token after ``tokens`` (N, T), of the ``best`` tokens at least, and the new states."""
@@ -84,7 +90,8 @@ class Generator:
         scores[self._vocabulary.never_sampled] = -np.inf
         return scores
 
-    def _decode(self, tokens: List[int]) -> str:
+    def decode(self, tokens: List[int]) -> str:
+        """The text of tokens."""
         lines: List[List[int]] = [[]]
         for token in tokens:
             if token == self._vocabulary.end:

@@ -28,7 +28,7 @@ from ..run import Validation, start
 from .model import ModelOptions, TranslationLoss, chain_costs, translation_chain
 from .options import FILES, Options
 from .quality import Quality, References, mean_loss
-from .translator import Translator
+from .translator import Translator, translating
 
 _CUTS = (1, 2, 4, 8)  # micro-batches that --plan auto chooses from
 _log = logging.getLogger(__name__)
@@ -125,7 +125,8 @@ class Translation:
     def _score(self, sentences: List[str], references: References) -> Quality:
         translate = Translator(self._chain, self.pipe.plan, self._prepared.subwords, self.options.max_length,
                                self.options.beam_size, self.options.lp_alpha, self.options.batch_size)
-        return references.score([hypotheses[0].text for hypotheses in translate(sentences, progress=True)])
+        with translating(len(sentences)) as bar:
+            return references.score([hypotheses[0].text for hypotheses in translate(sentences, bar)])
 
 
 def _tuned(options: Options, times: Profile, contexts: List[mx.Context]) -> Options:

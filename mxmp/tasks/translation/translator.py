@@ -140,8 +140,8 @@ class Translator:
         self._subwords, self._beam_size, self._batch_size = subwords, beam_size, batch_size
         self._lp_alpha, self._max_length = lp_alpha, max_length
 
-    def __call__(self, sentences: Sequence[str], progress: bool = False) -> List[List[Hypothesis]]:
-        """Translate raw text; ``progress`` shows a bar, on a terminal.
+    def __call__(self, sentences: Sequence[str], bar: Optional[tqdm] = None) -> List[List[Hypothesis]]:
+        """Translate raw text; a ``bar`` moves on by each sentence.
 
         Returns up to ``beam_size`` translations for each sentence, best first, in the sentences' order; a blank
         sentence has one empty translation.
@@ -150,12 +150,12 @@ class Translator:
         results: List[List[Hypothesis]] = [[Hypothesis("", 0.0)]] * len(ids)
         filled = [i for i, sentence in enumerate(ids) if sentence]
         loader = SourceLoader([ids[i] for i in filled], self._batch_size, self._batch_size * (self._max_length + 1))
-        with tqdm(total=len(filled), desc="translating", unit="sentence", disable=None if progress else True,
-                  leave=False) as bar:
-            for indices, src, src_len in loader:
-                for i, hypotheses in zip(indices, self._search(src, src_len)):
-                    results[filled[i]] = hypotheses
-                bar.update(len(indices))
+        bar = tqdm(disable=True) if bar is None else bar
+        bar.update(len(ids) - len(filled))
+        for indices, src, src_len in loader:
+            for i, hypotheses in zip(indices, self._search(src, src_len)):
+                results[filled[i]] = hypotheses
+            bar.update(len(indices))
         return results
 
     def _search(self, src: mx.nd.NDArray, src_len: mx.nd.NDArray) -> List[List[Hypothesis]]:
@@ -167,6 +167,11 @@ class Translator:
         samples, scores, lengths = (array.asnumpy() for array in sampler(begin, states))  # (N, beam, L), (N, beam)
         return [[Hypothesis(self._subwords.decode_tgt(tokens[1:end].tolist()), float(score))
                  for tokens, score, end in zip(*sentence)] for sentence in zip(samples, scores, lengths)]
+
+
+def translating(count: int) -> tqdm:
+    """A bar, on a terminal, for the translation of ``count`` sentences."""
+    return tqdm(total=count, desc="translating", unit="sentence", disable=None, leave=False)
 
 
 def load(folder: Path, contexts: List[mx.Context],
