@@ -2,6 +2,7 @@
 had been."""
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -93,3 +94,22 @@ def test_a_program_ends_with_a_checkpoint_and_the_signals_status_and_resumes(req
         ours, theirs = arrays(folder, kind, file), arrays(whole, kind, file)
         for key in theirs:
             np.testing.assert_array_equal(ours[key], theirs[key], err_msg=f"{key} in {kind}, stopped at step {step}")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ignored, status", [(False, 129), (True, 0)])
+def test_a_run_whose_terminal_goes_is_saved_or_with_nohup_goes_on(language_flags, tmp_path, ignored, status):
+    log = tmp_path / "run/train.log"
+    child, terminal = pty.fork()
+    if not child:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+        command = programs.command("train_language_model.py", *language_flags, "--output_dir", tmp_path / "run")
+        os.execv(command[0], command)
+    deadline = time.monotonic() + 240
+    while not (log.is_file() and "step 2/" in log.read_text()):
+        assert time.monotonic() < deadline
+        os.read(terminal, 65536)
+    os.close(terminal)
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == status
+    assert "Traceback" not in log.read_text() and progress(tmp_path / "run")["step"] >= 2
+    assert (tmp_path / "run/results.json").exists() == ignored
