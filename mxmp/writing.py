@@ -51,7 +51,7 @@ def write_arrays(path: PathLike, arrays: Dict[str, Any]) -> None:
     for array in arrays.values():
         array.wait_to_read()
     with write_aside(path) as partial:
-        save = mx.npx.save if mx.util.is_np_array() else mx.nd.save
+        save = mx.npx.save if any(isinstance(array, mx.np.ndarray) for array in arrays.values()) else mx.nd.save
         try:
             save(str(partial), arrays)
         except mx.MXNetError:
