@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Optional
 
+from ..writing import write_aside
+
 NAME = "manifest.json"
 """Name of the manifest in the folder that it describes."""
 
@@ -15,7 +17,8 @@ _CHUNK = 1 << 20  # bytes that are read at once
 def write(folder: Path) -> None:
     """Describe the files that lie in a ``folder`` now, in its manifest."""
     listed = {path.name: _describe(path) for path in sorted(folder.iterdir()) if path.name != NAME}
-    (folder / NAME).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    with write_aside(folder / NAME) as file:
+        file.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 
 def fault(folder: Path) -> Optional[str]:

@@ -15,7 +15,7 @@ from mxmp import Trainer
 from mxmp.tasks import checkpoint
 from mxmp.writing import write_arrays
 
-FILES = ["checkpoint.json", "model.params", "optimizer.params", "own"]
+FILES = ["checkpoint.json", "model.params", "optimizer.params", "own"]  # and a manifest
 
 
 class Task:
@@ -35,22 +35,22 @@ def trained():
         def train_and_save(folder, step):
             pipe.forward_backward(mx.nd.ones((4, 3, 5)), mx.nd.zeros((4, 3, 3)))
             trainer.step(4)
-            return checkpoint.save(folder, "latest", step, pipe, trainer, {"model": {}, "progress": {"step": step}},
-                                   Task())
+            return checkpoint.save(folder, "latest", step, pipe, trainer,
+                                   checkpoint.Description({}, {}, "text", {"step": step}), Task())
 
         yield pipe, trainer, train_and_save
 
 
 def check_whole(folder, pipe, trainer):
     """The newest checkpoint loads, and beside it is nothing but other whole ones; returns its step."""
-    newest = checkpoint.find(folder, "latest")
     for path in folder.iterdir():
         assert set(FILES) <= {file.name for file in path.iterdir()}
         assert not [file for file in path.iterdir() if ".part." in file.name]
-    pipe.load_parameters(str(newest / "model.params"))
-    trainer.load_states(str(newest / "optimizer.params"))
-    assert len(mx.nd.load(str(newest / "own"))["array"]) == 9
-    return checkpoint.read(newest)["progress"]["step"]
+    with checkpoint.newest(folder, "latest") as newest:
+        pipe.load_parameters(str(newest / "model.params"))
+        trainer.load_states(str(newest / "optimizer.params"))
+        assert len(mx.nd.load(str(newest / "own"))["array"]) == 9
+        return checkpoint.read(newest).progress["step"]
 
 
 def test_whichever_write_fails_a_whole_checkpoint_is_there_and_nothing_else(tmp_path, monkeypatch, trained):
@@ -140,7 +140,8 @@ mount -t tmpfs none "$1" && mkdir "$1/run" && mount -o remount,ro "$1" || exit 9
 
 def test_a_folder_that_vanishes_is_named(tmp_path, trained):
     _, _, save = trained
-    with pytest.raises(OSError, match=f"{tmp_path}/run/partial/model.params: cannot be written \\(No such file"):
+    aside = f"{tmp_path}/run/.mxmp-partial-[0-9a-f]+/model.params"
+    with pytest.raises(OSError, match=f"{aside}: cannot be written \\(No such file"):
         trained[1].save_states = lambda path: None
         trained[0].save_parameters, inner = (lambda path: (shutil.rmtree(tmp_path / "run"), inner(path))), \
             trained[0].save_parameters

@@ -14,7 +14,6 @@ from helpers import programs
 from helpers.runs import arrays, progress
 
 from mxmp.signals import Interrupted
-from mxmp.tasks import checkpoint
 
 from .test_run import run_of
 
@@ -48,7 +47,7 @@ def test_a_run_ends_after_the_step_under_way_and_goes_on_as_if_nothing_had_been(
     folder = tmp_path / "stopped"
     with pytest.raises(Interrupted, match="SIGTERM"):
         trained(folder, method, step)
-    assert checkpoint.read(checkpoint.find(folder, "latest"))["progress"]["step"] == reached
+    assert progress(folder)["step"] == reached
     trained(folder, "step", None, resume=True)
     for kind, name in (("latest", "model.params"), ("latest", "optimizer.params"), ("best", "model.params")):
         ours, theirs = arrays(folder, kind, name), arrays(tmp_path / "whole", kind, name)
