@@ -21,6 +21,8 @@ class Options:
     model: str = flag("", "folder of a training run, or of one of its checkpoints", required=True)
     input: Optional[str] = flag(None, "text file, plain or .gz, one sentence a line (default: standard input)",
                                 type=str)
+    errors: str = flag("strict", "'replace' puts U+FFFD in the place of what is not valid UTF-8, 'strict' refuses it",
+                       choices=("strict", "replace"))
     output: Optional[str] = flag(None, "file for the translations (default: standard output)", type=str)
     contexts: str = flag("cpu(0)", "where the layers live, whatever they were trained on")
     gpus: Optional[str] = flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
@@ -59,7 +61,7 @@ def main() -> None:
         check_writable(options.output)  # better now than after an hour
     runtime.configure(options.threads_per_context)
 
-    from mxmp.data import decode_lines, read_lines  # these load MXNet, which must be configured first
+    from mxmp.data import read_lines, read_stream  # these load MXNet, which must be configured first
     from mxmp.tasks.placing import choose_contexts
     from mxmp.tasks.translation.translator import Translator, load, translating
 
@@ -67,7 +69,8 @@ def main() -> None:
     *trained, longest = load(Path(options.model), contexts, options.plan)
     translate = Translator(*trained, options.max_length or longest, options.beam_size, options.lp_alpha,
                            options.batch_size)
-    sentences = read_lines(options.input) if options.input else decode_lines(sys.stdin.buffer.read(), "standard input")
+    sentences = read_lines(options.input, options.errors) if options.input else \
+        read_stream(sys.stdin.buffer, "standard input", options.errors)
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     size = _CHUNK * options.batch_size
     with translating(len(sentences)) as bar, naming(options.output or "standard output"):

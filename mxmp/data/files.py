@@ -5,11 +5,16 @@ import gzip
 import os
 import re
 import zlib
-from typing import List, Union
+from functools import partial
+from typing import Any, List, Union
 
 from .corpus import Corpus, ParallelText, Text
 
 PathLike = Union[str, "os.PathLike[str]"]
+MAX_BYTES = 2 ** 31
+"""Most bytes of a text, unpacked: what is larger does not end, or would not fit in memory as sentences."""
+MAX_LINE_BYTES = 2 ** 20
+"""Most bytes of a line, its end included."""
 _MARK = "\ufeff"  # the byte order mark
 _NO_TEXT = re.compile("[\0\r]")
 _REMEDIES = {
@@ -17,7 +22,7 @@ _REMEDIES = {
     "\r": "a carriage return inside the line; end every line with LF or CR LF, for example with tr '\\r' '\\n'"}
 
 
-def read_lines(path: PathLike) -> List[str]:
+def read_lines(path: PathLike, errors: str = "strict") -> List[str]:
     r"""Read a UTF-8 text file, plain or (with a name ending in ``.gz``) gzipped.
 
     Lines end at ``\n`` or ``\r\n`` and nowhere else: `str.splitlines` would also cut at characters such as U+2028 that
@@ -27,6 +32,8 @@ def read_lines(path: PathLike) -> List[str]:
     ----------
     path : str or path
         The file.
+    errors : str, default "strict"
+        As of `read_stream`.
 
     Returns
     -------
@@ -37,24 +44,35 @@ def read_lines(path: PathLike) -> List[str]:
     Raises
     ------
     ValueError
-        If the file is missing, empty, no text in UTF-8 or a broken gzip file; one line that names the file and, where
-        it is no text, the line.
+        If the file is missing, empty, larger than `MAX_BYTES`, no text in UTF-8, a broken gzip file, or has a line
+        larger than `MAX_LINE_BYTES`; one line that names the file and, where it is no text, the line.
     """
-    lines = decode_lines(_read_bytes(path), os.fspath(path))
+    opener = gzip.open if os.fspath(path).endswith(".gz") else open
+    try:
+        with opener(path, "rb") as file:
+            lines = read_stream(file, os.fspath(path), errors)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: broken gzip file ({error}); fetch or compress it again") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if not lines:
         raise ValueError(f"{path}: the file is empty; one sentence a line is expected")
     return lines
 
 
-def decode_lines(data: bytes, name: str) -> List[str]:
-    r"""Split UTF-8 text into lines as `read_lines` does; no bytes are no lines.
+def read_stream(file: Any, name: str, errors: str = "strict") -> List[str]:
+    r"""Read UTF-8 text from an open file as `read_lines` does; no bytes are no lines.
+
+    What never ends, or unpacks to more than any text has, is refused before it fills the memory.
 
     Parameters
     ----------
-    data : bytes
-        The text.
+    file : binary file
+        What to read to its end.
     name : str
         What errors call it.
+    errors : str, default "strict"
+        "strict" refuses what is not valid UTF-8; "replace" puts U+FFFD in its place, which ends no line.
 
     Returns
     -------
@@ -64,11 +82,12 @@ def decode_lines(data: bytes, name: str) -> List[str]:
     Raises
     ------
     ValueError
-        If it is not valid UTF-8, or has a character that no line of text has: a NUL, or a carriage return that ends no
-        line.
+        If it is larger than `MAX_BYTES`, has a line larger than `MAX_LINE_BYTES`, is not valid UTF-8, or has a
+        character that no line of text has: a NUL, or a carriage return that ends no line.
     """
+    data = _read_bytes(file, name)
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{name}:{line}: not valid UTF-8 (byte 0x{data[error.start]:02x}); "
@@ -84,15 +103,18 @@ def decode_lines(data: bytes, name: str) -> List[str]:
     return lines
 
 
-def _read_bytes(path: PathLike) -> bytes:
-    opener = gzip.open if os.fspath(path).endswith(".gz") else open
-    try:
-        with opener(path, "rb") as file:
-            return file.read()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: broken gzip file ({error}); fetch or compress it again") from error
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+def _read_bytes(file: Any, name: str) -> bytes:
+    """All of a file, refused as soon as it, or the line that is being read, is too large."""
+    lines, size = [], 0
+    for number, line in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), 1):
+        size += len(line)
+        if len(line) > MAX_LINE_BYTES:
+            raise ValueError(f"{name}:{number}: more than {MAX_LINE_BYTES} bytes in the line; one sentence a line is "
+                             "expected")
+        if size > MAX_BYTES:
+            raise ValueError(f"{name}:{number}: more than {MAX_BYTES} bytes, unpacked; give the text in parts")
+        lines.append(line)
+    return b"".join(lines)
 
 
 def read_pair(src_path: PathLike, tgt_path: PathLike) -> ParallelText:

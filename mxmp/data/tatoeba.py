@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List
 
 from .corpus import Text, line_hash, split_lines
-from .files import PathLike, decode_lines, read_lines
+from .files import PathLike, read_lines, read_stream
 
 _PAIRS = "deu.txt"
 
@@ -55,7 +55,8 @@ def _read(folder: Path) -> List[str]:
         try:
             with zipfile.ZipFile(path) as archive:
                 if _PAIRS in archive.namelist():
-                    return decode_lines(archive.read(_PAIRS), f"{path}/{_PAIRS}")
+                    with archive.open(_PAIRS) as file:
+                        return read_stream(file, f"{path}/{_PAIRS}")
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: broken zip file ({error}); fetch it again") from error
     raise ValueError(f"{folder}: no {_PAIRS}, {_PAIRS}.gz or zip file with it; name the folder that has the German-"

@@ -1,11 +1,13 @@
 """Text files, one sentence a line."""
 import gzip
+import io
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxmp.data import Text, load_files, load_text, read_lines, read_pair
+from mxmp.data import Text, load_files, load_text, read_lines, read_pair, read_stream
 
 
 def write(path, data):
@@ -59,6 +61,66 @@ def test_names_file_and_line_of_bad_text(tmp_path, name, data, message):
     with pytest.raises(ValueError, match=message) as error:
         read_lines(write(tmp_path / name, data))
     assert "\n" not in str(error.value)
+
+
+def test_what_is_not_utf8_may_be_replaced_and_ends_no_line(tmp_path):
+    path = write(tmp_path / "a.gz", b"b\xe4d\n\xe4\n\xf0\x9f\n\xff\r\nfine\xe2\x82")
+    assert read_lines(path, "replace") == ["b\ufffdd", "\ufffd", "\ufffd", "\ufffd", "fine\ufffd"]
+    with pytest.raises(ValueError, match="a.gz:2: a NUL character"):
+        read_lines(write(tmp_path / "a.gz", b"\xff\na\0\n"), "replace")
+
+
+class Endless(io.RawIOBase):
+    """Bytes without an end, of which ``taken`` were read."""
+
+    def __init__(self, line):
+        self.line, self.taken = line * (2 ** 16 // len(line)), 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        size = min(len(buffer), len(self.line))
+        buffer[:size] = self.line[:size]
+        self.taken += size
+        return size
+
+
+@pytest.mark.parametrize("line, message", [
+    (b"\0", "x:1: more than 1048576 bytes in the line; one sentence a line"),
+    (b"word ", "x:1: more than 1048576 bytes in the line"), (b"wo\n", r"x:\d+: more than 4194304 bytes, unpacked")])
+def test_what_never_ends_is_refused_after_little_of_it(monkeypatch, line, message):
+    monkeypatch.setattr("mxmp.data.files.MAX_BYTES", 2 ** 22)
+    endless = Endless(line)
+    with pytest.raises(ValueError, match=message):
+        read_stream(io.BufferedReader(endless), "x")
+    assert endless.taken <= 2 ** 23
+
+
+def test_a_device_that_never_ends_is_refused():
+    with pytest.raises(ValueError, match="^/dev/zero:1: more than 1048576 bytes in the line"):
+        read_lines("/dev/zero")
+
+
+@pytest.mark.parametrize("times, ending, message", [
+    (2000, b"", "bomb.gz:1: more than 1048576 bytes in the line"),
+    (2000, b"\n", "bomb.gz:17: more than 16777216 bytes, unpacked; give the text in parts")])
+def test_a_gzip_file_that_unpacks_to_more_than_a_text_is_refused(tmp_path, monkeypatch, times, ending, message):
+    monkeypatch.setattr("mxmp.data.files.MAX_BYTES", 2 ** 24)
+    piece = gzip.compress(b"a" * (2 ** 20 - len(ending)) + ending)  # a gzip file may have many
+    (tmp_path / "bomb.gz").write_bytes(piece * times)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=message):
+            read_lines(tmp_path / "bomb.gz")
+        assert tracemalloc.get_traced_memory()[1] < 2 ** 25
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_longest_line_that_is_read(tmp_path):
+    lines = ["a" * (2 ** 20 - 1), "ä" * (2 ** 19 - 1)]
+    assert read_lines(write(tmp_path / "a", "\n".join([*lines, ""]).encode())) == lines
 
 
 @pytest.mark.parametrize("damage", [

@@ -47,6 +47,13 @@ def test_mistakes_are_named(tmp_path):
         load_tatoeba(tmp_path)
 
 
+def test_a_zip_file_that_unpacks_to_more_than_a_text_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("deu.txt", bytes(2 ** 26))
+    with pytest.raises(ValueError, match="a.zip/deu.txt:1: more than 1048576 bytes in the line"):
+        load_tatoeba(tmp_path)
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no {SHARED}")
 def test_the_corpus_at_hand():
     text = load_tatoeba(SHARED)

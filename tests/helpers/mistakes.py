@@ -77,6 +77,7 @@ MISTAKES = [
 --test_src {zip} | {zip}: broken gzip
 --train_src {utf16} | {utf16}:1: a NUL character
 --train_src {mac} | {mac}:1: a carriage return
+--train_src /dev/zero | /dev/zero:1: more than 1048576 bytes in the line
 --train_src {blank} --train_tgt {blank} | all 0 sentences are blank
 --train_src {blank} | {blank} has 3 lines but {text} has 8
 --vocab_size 0 | --vocab_size must be at least
@@ -123,6 +124,7 @@ MISTAKES = [
 """),
     ("train_language_model.py", LANGUAGE, """
 --text {empty} | {empty}: the file is empty
+--text /dev/zero | /dev/zero:1: more than 1048576 bytes in the line
 --train_text {text} | needs --valid_text, --test_text
 --dataset tatoeba | --dataset tatoeba needs --data_dir
 --dataset tatoeba --data_dir {folder} | {folder}: no deu.txt
@@ -143,6 +145,8 @@ MISTAKES = [
 --input {folder} | {folder}: cannot be read
 --input {garbage} | {garbage}:1: not valid UTF-8
 --input {empty} | {empty}: the file is empty
+--input /dev/zero | /dev/zero:1: more than 1048576 bytes in the line
+--errors ignore | invalid choice: 'ignore'
 --output {nowhere}/x | {nowhere}/x
 --output {folder} | {folder}
 --beam_size 0 | --beam_size must be at least 1, got 0

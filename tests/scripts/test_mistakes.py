@@ -99,6 +99,14 @@ def test_text_that_is_none_gets_one_line(places, monkeypatch, text, message):
     assert said.startswith(f"translate.py: error: {message}") and "\n" not in said
 
 
+def test_text_that_is_not_utf8_may_be_translated_all_the_same(places, monkeypatch, capfd):
+    text = b"one\ntw\xff\n\xe4\nthree"
+    flags = "--model", places["translation"], "--errors", "replace"
+    assert programs.run_here(monkeypatch, "translate.py", *flags, stdin=text) == 0
+    lines = capfd.readouterr().out.split("\n")
+    assert len(lines) == 5 and lines[4] == ""
+
+
 def test_blank_lines_are_translated_to_empty_ones(places, monkeypatch, capfd):
     text = "one\n\n \t\n\u00a0\n\u200b\ntwo\n".encode()
     assert programs.run_here(monkeypatch, "translate.py", "--model", places["translation"], stdin=text) == 0
