@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any, Optional
+from threading import Thread
+from typing import Any, BinaryIO, Callable, Optional
+from urllib.parse import urljoin, urlsplit
 
 import pooch
 
@@ -22,6 +25,8 @@ _CHECKSUMS = {
     "test_2016_flickr.en.gz": "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
     "test_2016_flickr.de.gz": "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
 }
+_SCHEMES = ("https", "http")
+_MAX_BYTES, _MAX_SECONDS = 2 ** 26, 600  # of a download; the largest file above has 0.6 MB
 _LANGUAGES = ("en", "de")
 _SPLITS = ("train", "val", "test_2016_flickr")
 
@@ -87,12 +92,13 @@ def download(url: str, path: PathLike, sha256: str) -> Path:
     """Make sure that `path` is the file with checksum `sha256`, fetching it from `url` if it is not.
 
     The file appears under its name only when complete and verified; nothing else is left behind. A failure that may
-    pass is tried again three times, with growing pauses.
+    pass is tried again three times, with growing pauses; what has more than 64 MiB, takes more than ten minutes, or is
+    redirected from https to anything else, is given up.
 
     Parameters
     ----------
     url : str
-        Address to fetch.
+        Address to fetch, of https or, for a server of your own, http.
     path : str or path
         File to write; missing folders are made.
     sha256 : str
@@ -123,14 +129,48 @@ def download(url: str, path: PathLike, sha256: str) -> Path:
 
 
 def _fetch(url: str, partial: str, files: pooch.Pooch) -> None:
-    fetch = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=30,
-                                 headers={"Accept-Encoding": "identity"}, hooks={"response": _check_reply})
-    fetch(url, partial, files)
+    if urlsplit(url).scheme not in _SCHEMES:
+        raise RuntimeError(f"only {' and '.join(_SCHEMES)} addresses are fetched")
+    get = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=30,
+                               headers={"Accept-Encoding": "identity"}, hooks={"response": _check_reply})
+    with open(partial, "wb") as file:
+        ended: Future = Future()
+        # requests limits the pause between two bytes alone, and a thread of an executor would hold up the program's end
+        Thread(target=_call, args=(ended, get, url, _Limited(file), files), daemon=True).start()
+        if not wait([ended], _MAX_SECONDS).done:
+            raise RuntimeError(f"not finished after {_MAX_SECONDS:g} s")
+        ended.result()
     os.chmod(partial, 0o644)  # pooch makes it its owner's alone, but a cache may be shared
 
 
+def _call(ended: Future, function: Callable, *args: Any) -> None:
+    try:
+        ended.set_result(function(*args))
+    except BaseException as error:
+        ended.set_exception(error)
+
+
+class _Limited:
+    """A file that takes no more than `_MAX_BYTES`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._size, self.flush = file, 0, file.flush
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, or say that they are too many."""
+        self._size += len(data)
+        if self._size > _MAX_BYTES:  # trying again is of no use, which pooch does after other kinds of errors
+            raise RuntimeError(f"more than {_MAX_BYTES} bytes")
+        self._file.write(data)
+
+
 def _check_reply(reply: Any, **_: Any) -> None:
-    if 400 <= reply.status_code < 500:  # trying again is of no use, which pooch does after other kinds of errors
+    """Called for every reply, a redirect's too before that is followed."""
+    target = urljoin(reply.url, reply.headers.get("Location", ""))
+    schemes = ("https",) if urlsplit(reply.url).scheme == "https" else _SCHEMES
+    if reply.is_redirect and urlsplit(target).scheme not in schemes:
+        raise RuntimeError(f"redirected away from {' and '.join(schemes)}, to {target}")
+    if 400 <= reply.status_code < 500:
         raise RuntimeError(f"HTTP {reply.status_code} {reply.reason}")
     # Some servers declare a .gz file to be a gzip-encoded reply, and unpacking that would change the file.
     reply.raw.headers.pop("Content-Encoding", None)

@@ -2,7 +2,11 @@
 import gzip
 import hashlib
 import os
+import re
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -28,11 +32,21 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, int) or content is None:
             self.send_error(fault or 404)
             return
+        if isinstance(fault, str) and ":" in fault:
+            self.send_response(302)
+            self.send_header("Location", fault)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         if fault == "declared as gzip":
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
+        if fault == "drip":
+            while not self.server.ended.wait(0.05):
+                self.wfile.write(b"x")
+            return
         self.wfile.write({"truncated": content[:1000], "wrong": content[::-1]}.get(fault, content))
 
     def log_message(self, *arguments):
@@ -44,12 +58,13 @@ def server(monkeypatch):
     """A server of `files` by name, and no pauses between tries."""
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.requests, server.faults, server.files = 0, [], {"file": CONTENT}
+    server.requests, server.faults, server.files, server.ended = 0, [], {"file": CONTENT}, threading.Event()
     server.folder = f"http://127.0.0.1:{server.server_port}/"
     server.url = f"{server.folder}file"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
+    server.ended.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -115,6 +130,74 @@ def test_a_lasting_fault_is_one_clear_line_and_leaves_nothing(server, tmp_path, 
     assert "\n" not in str(error.value)
     assert server.requests == requests
     assert list(tmp_path.iterdir()) == []
+
+
+def fails(url, path, reason):
+    """The download fails with one line that has the address and a reason, and leaves nothing."""
+    message = f"cannot download {re.escape(url)}: {reason}; check the connection.*--data_dir"
+    with pytest.raises(RuntimeError, match=message) as error:
+        download(url, path, SHA256)
+    assert "\n" not in str(error.value) and not path.exists() and not list(path.parent.glob("tmp*"))
+
+
+def test_a_download_has_a_limit_of_size(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_BYTES", len(CONTENT) - 1)
+    fails(server.url, tmp_path / "file", f"more than {len(CONTENT) - 1} bytes")
+    monkeypatch.setattr(module, "_MAX_BYTES", len(CONTENT))
+    assert download(server.url, tmp_path / "file", SHA256).read_bytes() == CONTENT
+    assert server.requests == 2
+
+
+def test_a_download_has_a_limit_of_time_though_bytes_keep_coming(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_SECONDS", 0.3)
+    server.faults = ["drip"]
+    fails(server.url, tmp_path / "file", "not finished after 0.3 s")
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("scheme", ["file", "ftp", "FILE", "data", ""])
+def test_only_addresses_of_the_web_are_fetched(tmp_path, scheme):
+    (tmp_path / "there").write_bytes(CONTENT)
+    fails(f"{scheme}://{tmp_path}/there", tmp_path / "file", "only https and http addresses are fetched")
+
+
+def test_a_redirect_is_followed_but_not_to_a_file(server, tmp_path):
+    (tmp_path / "there").write_bytes(CONTENT)
+    server.faults = [f"file://{tmp_path}/there"]
+    fails(server.url, tmp_path / "file", f"redirected away from https and http, to file://{tmp_path}/there")
+    server.faults = [server.url]
+    assert download(server.url, tmp_path / "file", SHA256).read_bytes() == CONTENT
+
+
+@pytest.fixture
+def secure(server, tmp_path_factory, monkeypatch):
+    """The server, speaking https with a certificate that the client trusts."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    key = tmp_path_factory.mktemp("key") / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key,
+                    "-out", key, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(key)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    server.url = server.url.replace("http:", "https:")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(key))
+    return server
+
+
+def test_https_never_becomes_http(secure, tmp_path):
+    target = secure.folder + "file"
+    secure.faults = [target]
+    fails(secure.url, tmp_path / "file", f"redirected away from https, to {target}")
+    assert secure.requests == 1
+    secure.faults = ["//" + target.split("//")[1], secure.url]
+    assert download(secure.url, tmp_path / "file", SHA256).read_bytes() == CONTENT
+
+
+def test_a_certificate_that_nobody_knows_is_refused(secure, tmp_path, monkeypatch):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    fails(secure.url, tmp_path / "file", ".*CERTIFICATE_VERIFY_FAILED.*")
 
 
 def test_a_refused_connection_is_one_clear_line(server, tmp_path):
