@@ -24,6 +24,7 @@ Options = TypeVar("Options")
 """A dataclass whose fields are made by `flag`."""
 _TOO_LARGE = 2 ** 31
 _state = {"interrupted": "interrupted"}  # what Ctrl-C prints
+_NO_MEMORY = ("bad_alloc", "Failed to allocate", "could not create a", "out of memory")  # C++, MXNet, oneDNN and CUDA
 _CPP = ("Traceback (most recent call last):", "File \"", "Stack trace:", "[bt]")
 
 
@@ -199,6 +200,7 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         status: Any = 128 + signal.SIGPIPE
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        _drop_pending()
         status = f"{Path(sys.argv[0]).name}: error: {_one_line(error)}"
     except SystemExit as ended:  # of --help
         status = ended.code
@@ -221,4 +223,14 @@ def _let_go() -> None:
 def _one_line(error: Exception) -> str:
     """An error's message on one line, without the places in C++ that MXNet's begin and end with."""
     lines = [line.strip() for line in str(error).splitlines()]
-    return " ".join(line for line in lines if line and not line.startswith(_CPP)) or type(error).__name__
+    message = " ".join(line for line in lines if line and not line.startswith(_CPP)) or type(error).__name__
+    if isinstance(error, MemoryError) or any(words in message for words in _NO_MEMORY):
+        message = f"it seems that memory is short ({message}); lower the batch size, or let fewer programs run at once"
+    return message
+
+
+def _drop_pending() -> None:
+    """Wait for what MXNet still computes: it would print an error that nobody waited for, with a traceback, at exit."""
+    if "mxnet" in sys.modules:
+        with suppress(RuntimeError):
+            sys.modules["mxnet"].nd.waitall()

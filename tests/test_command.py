@@ -166,7 +166,7 @@ def failing(error):
 
 
 @pytest.mark.parametrize("error", [
-    ValueError("--x is 3"), RuntimeError("--x is 3"), OSError("--x is 3"), MemoryError("--x is 3"),
+    ValueError("--x is 3"), RuntimeError("--x is 3"), OSError("--x is 3"), TimeoutError("--x is 3"),
     RuntimeError("\n--x\n   is 3\n"),
     RuntimeError('Traceback (most recent call last):\n  File "../a.cc", line 3\n--x is 3\nStack trace:\n  [bt] b')])
 def test_a_mistake_ends_the_script_with_its_name_and_the_message(monkeypatch, error):
@@ -178,8 +178,38 @@ def test_a_mistake_ends_the_script_with_its_name_and_the_message(monkeypatch, er
 
 def test_an_error_without_a_message_is_named(monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py"])
-    with pytest.raises(SystemExit, match="train.py: error: MemoryError"):
-        command.run(failing(MemoryError()))
+    with pytest.raises(SystemExit, match="train.py: error: RuntimeError"):
+        command.run(failing(RuntimeError()))
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(), MemoryError("std::bad_alloc"), RuntimeError("MXNetError: Failed to allocate CPU Memory"),
+    RuntimeError("could not create a primitive"), RuntimeError("cudaMalloc retry failed: out of memory")])
+def test_a_lack_of_memory_is_called_so(error):
+    with pytest.raises(SystemExit, match=f"memory is short .{str(error) or 'MemoryError'}.; lower the batch size"):
+        command.run(failing(error))
+
+
+def test_an_error_that_nobody_waited_for_prints_no_traceback_at_the_end():
+    program = """
+from mxmp import command
+def main():
+    import mxnet as mx
+    mx.nd.Custom(mx.nd.ones(1), op_type="failing")
+    raise ValueError("--x is 3")
+import mxnet as mx
+class Failing(mx.operator.CustomOp):
+    def forward(self, *args):
+        raise OSError("later")
+@mx.operator.register("failing")
+class FailingProp(mx.operator.CustomOpProp):
+    def create_operator(self, *args):
+        return Failing()
+command.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.endswith("error: --x is 3\n"), done.stderr
+    assert "MXNetError" not in done.stderr
 
 
 def test_ctrl_c_says_how_to_go_on_from_the_first_moment(monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """A user's mistake, in any program, gets one line that names it, and no traceback."""
 import logging
+import resource
 import shlex
 from pathlib import Path
 
@@ -97,6 +98,18 @@ def test_a_mistake_gets_one_line(places, tmp_path, monkeypatch, capfd, program, 
 def test_text_that_is_none_gets_one_line(places, monkeypatch, text, message):
     said = programs.run_here(monkeypatch, "translate.py", "--model", places["translation"], stdin=text)
     assert said.startswith(f"translate.py: error: {message}") and "\n" not in said
+
+
+@pytest.mark.parametrize("megabytes", [300, 500, 600, 700, 1500])
+def test_a_limit_of_memory_ends_a_program_at_once_or_not_at_all(places, megabytes):
+    """MXNet alone needs some 600 MB of addresses, and where it gets no more it may crash by itself."""
+    size = megabytes * 2 ** 20
+    done = programs.run("translate.py", "--model", places["translation"], "--input", places["text"],
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)))
+    if done.returncode == 0:
+        assert megabytes > 300 and done.stdout.count("\n") == 8
+    else:
+        assert done.stdout == "" and (done.returncode < 0 or done.stderr.startswith("translate.py: error: "))
 
 
 def test_text_that_is_not_utf8_may_be_translated_all_the_same(places, monkeypatch, capfd):
