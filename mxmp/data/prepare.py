@@ -19,7 +19,7 @@ from .files import PathLike
 from .subwords import Subwords
 
 # Raise it when a cached file's contents, or what goes into them, change their meaning.
-_FORMAT = 2
+_FORMAT = 3
 _SPLITS = ("train", "valid", "test")
 _log = logging.getLogger(__name__)
 

@@ -31,6 +31,8 @@ _MAX_BYTES = 4192  # of a line: sentencepiece leaves longer ones out
 # the vocabularies of texts with none of the others are numbered as without stand-ins.
 _STAND_INS = {**dict(zip(map(ord, "\0\n\r\x10\x1f<▁▅"), range(0xFDD0, 0xFDF0))), ord("\t"): 0x10}
 _ORIGINALS = {stand_in: character for character, stand_in in _STAND_INS.items()}
+# A text that has such a code point itself would come back with an end of a line in it.
+_ENCODED = {**dict.fromkeys(_ORIGINALS, 0xFFFD), **_STAND_INS}
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +42,8 @@ class Subwords:
     Case and accents survive a round trip: sentencepiece's own normalisation is off, because all its rules (NFKC)
     rewrite text for good, such as ``…`` or ``½``, and translations are scored against the raw text. Text is only
     brought to the composed form (NFC), or an accent typed as two characters would be unknown, and runs of spaces
-    become one. Text that reads as a special piece, such as ``</s>``, is text. A line that `is_blank` has no subwords.
+    become one. Text that reads as a special piece, such as ``</s>``, is text. U+FDD0 to U+FDD7, which Unicode allows in
+    no text, become U+FFFD. A line that `is_blank` has no subwords.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def _read_model(path: Path) -> bytes:
 
 
 def _to_model(sentence: str) -> str:
-    return "" if is_blank(sentence) else unicodedata.normalize("NFC", sentence).translate(_STAND_INS)
+    return "" if is_blank(sentence) else unicodedata.normalize("NFC", sentence).translate(_ENCODED)
 
 
 def _to_trainer(sentences: List[str]) -> Iterator[str]:

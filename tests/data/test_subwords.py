@@ -74,6 +74,13 @@ def test_round_trip_keeps_every_character(words):
     assert subwords.decode_tgt(subwords.encode_tgt([sentence])[0]) == unicodedata.normalize("NFC", sentence)
 
 
+def test_code_points_that_no_text_has_do_not_come_back_as_ends_of_lines():
+    sentence = "a" + "".join(map(chr, range(0xFDD0, 0xFDF0))) + "\x10\tb"
+    subwords = Subwords.train(ParallelText([sentence, "\0\n\r<"], ["b", "a"]), 2000)
+    text = subwords.decode_tgt(subwords.encode_tgt([sentence])[0])
+    assert text == "a" + 8 * "\ufffd" + "".join(map(chr, range(0xFDD8, 0xFDF0))) + "\x10\tb"
+
+
 def test_a_text_too_small_for_the_size_gives_fewer_pieces_and_says_so(caplog):
     caplog.set_level("INFO")
     assert len(Subwords.train(ParallelText(["a b"], ["b c"]), 500).src_vocab) < 20
