@@ -1,4 +1,5 @@
-"""Packaging of mxmp. The lower bounds are tests/lowest.txt's, with all of which together the tests have run."""
+"""Packaging of mxmp. The tests have run with all lower bounds together, which are tests/lowest.txt's, and with all of
+tests/newest.txt's versions, whose next major ones (minor ones where there is no major one yet) are excluded."""
 import re
 from pathlib import Path
 
@@ -41,7 +42,7 @@ setup(
         "cpu": ["mxnet==1.9.1"],
         "cu112": ["mxnet-cu112==1.9.1"],
         # For scripts/benchmark alone, which also takes a PyTorch from another Python. Pipelines came with 2.4.
-        "torch": ["torch>=2.4"],
+        "torch": ["torch>=2.4,<3"],
         "test": ["pytest>=7.4.0,<10", "hypothesis>=6.80.0,<7", "numpydoc>=1.7.0,<2", "ruff>=0.17.0,<0.18",
                  "mypy>=1.14.1,<3"],
         "docs": ["mkdocs>=1.6.0,<2", "mkdocs-material>=9.5.0,<10", "mkdocstrings[python]>=0.26.1,<2"],

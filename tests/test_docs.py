@@ -79,6 +79,26 @@ def test_every_lower_bound_is_a_version_that_the_tests_ran_with():
         re.findall(r"^([a-z0-9-]+)==([\d.]+)$", lowest, re.MULTILINE))
 
 
+def next_breaking(version):
+    """The first version after one that may break what was used: the next major one, or minor one below 1.0."""
+    major, minor = map(int, version.split(".")[:2])
+    return (major + 1, 0) if major else (0, minor + 1)
+
+
+def test_every_upper_bound_is_what_follows_the_newest_version_that_the_tests_ran_with():
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    required = re.findall(r'"([a-z0-9-]+)(?:\[\w+\])?([>=]=)[\d.]+(?:,<([\d.]+))?"', setup)
+    newest = dict(re.findall(r"^([a-z0-9-]+)==([\d.]+)$", (ROOT / "tests" / "newest.txt").read_text(encoding="utf-8"),
+                             re.MULTILINE))
+    assert {name for name, *_ in required} - {"mxnet-cu112", "torch"} == set(newest)
+    for name, kind, bound in required:
+        assert bool(bound) == (kind == ">="), name
+        if bound and name in newest:
+            upper, tested = (tuple(map(int, text.split("."))) for text in (bound, newest[name]))
+            # numpy and matplotlib end earlier, at what MXNet 1.9.1 cannot take
+            assert tested < upper and upper + (0,) * (2 - len(upper)) <= next_breaking(newest[name]), name
+
+
 def test_the_map_of_the_house_names_files_that_are_there_and_follows_a_batch_in_twenty_stations_at_most():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     paths = re.findall(r"`((?:mxmp|scripts|tests)/[\w/.]*)`", text)
