@@ -48,11 +48,14 @@ class Step:
 
         An error that stopped a stage goes on from here, the cause before those that stopped because of it.
         """
-        futures = [thread.submit(self.run, stage) for thread, stage in zip(others, stages[1:])]
+        futures: List[Future] = []
         errors: List[BaseException] = []
         try:
+            for thread, stage in zip(others, stages[1:]):
+                futures.append(thread.submit(self.run, stage))
             self.run(stages[0])
         except BaseException as error:
+            self.stop()  # those that were begun, where the program ends before all were
             errors.append(error)
         errors += filter(None, (future.exception() for future in futures))
         for cause in sorted(errors, key=lambda e: isinstance(e, Stopped)):

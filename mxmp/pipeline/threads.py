@@ -5,7 +5,7 @@ import os
 from collections import defaultdict
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from threading import get_ident
+from threading import get_ident, local
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 from weakref import finalize
 
@@ -15,17 +15,20 @@ from mxnet.util import is_np_array, is_np_shape, np_array, np_shape
 
 
 class Settings(NamedTuple):
-    """What MXNet keeps for each thread by itself, and a Gluon user expects a block's call to be under."""
+    """What MXNet keeps for each thread by itself, and a Gluon user expects a block's call to be under; and the
+    pipelines for whose calls, one inside the other, the thread works."""
 
     np_shape: bool
     np_array: bool
     train_mode: bool
     context: mx.Context
+    calls: Tuple[int, ...]
 
     @classmethod
     def current(cls) -> Settings:
         """Those of the calling thread."""
-        return cls(is_np_shape(), is_np_array(), autograd.is_training(), mx.current_context())
+        return cls(is_np_shape(), is_np_array(), autograd.is_training(), mx.current_context(),
+                   getattr(_here, "calls", ()))
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -34,31 +37,27 @@ class Settings(NamedTuple):
         with ExitStack() as scopes:
             for scope in (np_shape(self.np_shape), np_array(self.np_array), mode, mx.Context(self.context)):
                 scopes.enter_context(scope)
+            scopes.callback(setattr, _here, "calls", getattr(_here, "calls", ()))
+            _here.calls = self.calls
             yield
 
 
-class Thread(NamedTuple):
-    """A thread that carries out what it is given, one thing after the other."""
-
-    executor: ThreadPoolExecutor
-    ident: int
-
-    @classmethod
-    def taken(cls, stage: int) -> Thread:
-        """One for a stage, of the closed pipelines' if there is any: MXNet keeps some 5 MB for every thread that ever
-        used it."""
-        try:
-            return _idle[os.getpid(), stage].pop()
-        except IndexError:
-            executor = ThreadPoolExecutor(1, f"mxmp-stage-{stage}")
-            # it begins here: Ctrl-C while a call began it would leave a second one behind
-            return cls(executor, executor.submit(get_ident).result())
+def _taken(stage: int) -> ThreadPoolExecutor:
+    """A thread for a stage, of the closed pipelines' if there is any: MXNet keeps some 5 MB for every thread that ever
+    used it."""
+    try:
+        return _idle[os.getpid(), stage].pop()
+    except IndexError:
+        executor = ThreadPoolExecutor(1, f"mxmp-stage-{stage}")
+        executor.submit(int).result()  # it begins here: Ctrl-C while a call began it would leave a second one behind
+        return executor
 
 
-_idle: Dict[Tuple[int, int], List[Thread]] = defaultdict(list)  # by process and stage
+_here = local()
+_idle: Dict[Tuple[int, int], List[ThreadPoolExecutor]] = defaultdict(list)  # by process and stage
 
 
-def _leave(process: int, threads: Sequence[Thread]) -> None:
+def _leave(process: int, threads: Sequence[ThreadPoolExecutor]) -> None:
     for stage, thread in enumerate(threads):
         _idle[process, stage].append(thread)
 
@@ -71,19 +70,19 @@ class StageThreads:
     """
 
     def __init__(self, num_stages: int) -> None:
-        self._num_stages, self.closed = num_stages, False
+        self._num_stages, self.closed, self._busy = num_stages, False, False
         self._start()
 
     def _start(self) -> None:
         self._process = os.getpid()
-        self._threads = [Thread.taken(stage) for stage in range(self._num_stages)]
+        self._threads = [_taken(stage) for stage in range(self._num_stages)]
         self._end = finalize(self, _leave, self._process, self._threads)
         self._end.atexit = False
 
     @property
     def others(self) -> List[Executor]:
         """The threads of all stages but the first."""
-        return [thread.executor for thread in self._threads[1:]]
+        return list(self._threads[1:])
 
     def call(self, function: Callable, *args: Any, interrupted: Callable[[], None] = lambda: None) -> Any:
         """What ``function`` returns for ``args`` in the first stage's thread, under the caller's settings.
@@ -94,27 +93,41 @@ class StageThreads:
         if self.closed:
             raise RuntimeError("this pipeline was closed, by close() or at the end of its `with` block; make a new "
                                "Pipeline of the same chain")
+        settings = self._settings("calls")
         if os.getpid() != self._process:  # a fork copies no threads
+            if self._busy:
+                raise RuntimeError("this process was forked while another thread was in a call of this pipeline, which "
+                                   "is half done here; fork between two calls")
             self._start()
-        if get_ident() in [thread.ident for thread in self._threads]:
-            raise RuntimeError("a layer or the loss of this pipeline calls the pipeline itself, which waits for it")
-        first = self._threads[0].executor
+        first = self._threads[0]
         try:
-            return first.submit(self._under, Settings.current(), function, args).result()
+            return first.submit(self._under, settings, function, args).result()
         except KeyboardInterrupt:
             interrupted()
             first.submit(int).result()  # comes after the call, if that was submitted
             raise
 
-    @staticmethod
-    def _under(settings: Settings, function: Callable, args: Sequence[Any]) -> Any:
-        with settings.used():
-            return function(*args)
+    def _settings(self, does: str) -> Settings:
+        """The caller's settings, with a call of these threads; refused where the caller works for one already."""
+        settings = Settings.current()
+        if id(self) in settings.calls:
+            raise RuntimeError(f"a layer or the loss of this pipeline {does} the pipeline itself, which waits for it")
+        return settings._replace(calls=(*settings.calls, id(self)))
+
+    def _under(self, settings: Settings, function: Callable, args: Sequence[Any]) -> Any:
+        self._busy = True
+        try:
+            with settings.used():
+                return function(*args)
+        finally:
+            self._busy = False
 
     def close(self) -> None:
-        """Wait for a call that is under way, and leave the threads to other pipelines."""
+        """Wait for a call that is under way, and leave the threads to other pipelines; a RuntimeError says if one of
+        them closes."""
+        self._settings("closes")
         if not self.closed and os.getpid() == self._process:
             for thread in self._threads:
-                thread.executor.submit(int).result()
+                thread.submit(int).result()
             self._end()
         self.closed = True

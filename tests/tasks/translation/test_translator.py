@@ -148,6 +148,28 @@ def test_one_long_sentence_takes_no_room_for_its_batch(monkeypatch, subwords):
     assert [rows for rows, length in decoder.shapes if length > 500] == [1] and len(decoder.shapes) == 4
 
 
+def test_a_line_of_20000_characters_among_short_ones_costs_what_the_parts_cost_alone(monkeypatch, subwords):
+    random = np.random.RandomState(0)
+    short = ["ab ba b a " * times for times in random.randint(1, 4, 63)]
+    long = ("ab ba b a " * 2000)[:20_000]
+    translate, decoder = told(monkeypatch, subwords, [{EOS_ID: 1.0}], 100)
+    shapes = []
+    for sentences in (short, [long], [*short[:30], long, *short[30:]]):
+        decoder.shapes.clear()
+        assert len(translate(sentences)) == len(sentences)
+        shapes.append([rows * length for rows, length in decoder.shapes])
+    assert max(shapes[2]) == max(shapes[0] + shapes[1]) and sum(shapes[2]) <= sum(shapes[0] + shapes[1])
+
+
+def test_a_long_line_among_short_ones_changes_no_translation(subwords, chain, plan):
+    short, long = ["ab ba b a " * (1 + i % 4) for i in range(63)], ("ab ba b a " * 2000)[:20_000]
+    translate = Translator(chain, plan, subwords, 4, 2)
+    together = translate([*short[:30], long, *short[30:]])
+    alone = translate(short)
+    assert [h[0].text for h in together] == [h[0].text for h in alone[:30] + translate([long]) + alone[30:]]
+    assert len({h[0].text for h in together}) > 2
+
+
 @pytest.mark.parametrize("blank", ["\t", "\u00a0", "\u3000", "\u2009 \x85", "\u200b", "\ufeff", "\u00ad"])
 def test_a_blank_line_is_translated_to_an_empty_one(subwords, chain, plan, blank):
     texts = [best[0].text for best in Translator(chain, plan, subwords, beam_size=2, max_length=8)(["ab", blank, "ba"])]
