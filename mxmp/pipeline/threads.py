@@ -5,7 +5,7 @@ import os
 from collections import defaultdict
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from threading import get_ident, local
+from threading import local
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 from weakref import finalize
 
