@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import groupby
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Parameter
+
+from .finite import Undo
 
 Update = Tuple[int, mx.nd.NDArray, mx.nd.NDArray]  # index, gradient and array
 
@@ -36,8 +38,15 @@ def check_cut(optimizer: mx.optimizer.Optimizer, names: Iterable[str]) -> None:
                              "contexts; use another optimizer, such as 'adam', or one context for it")
 
 
-def apply(updater: mx.optimizer.Updater, updates: Sequence[Update]) -> None:
-    """Update arrays in their order, whatever contexts they live on."""
+def check_skippable(optimizer: mx.optimizer.Optimizer) -> None:
+    """Refuse an optimizer that adds gradients up over several updates, where a bad one could not be taken back."""
+    if getattr(optimizer, "batch_scale", 1) > 1:
+        raise ValueError(f"skip_nonfinite cannot take back what {type(optimizer).__name__} adds up over batch_scale="
+                         f"{optimizer.batch_scale} updates; use batch_scale=1 and larger batches")
+
+
+def apply(updater: mx.optimizer.Updater, updates: Sequence[Update], undo: Optional[Undo] = None) -> None:
+    """Update arrays in their order, whatever contexts they live on; with ``undo`` so that they can be taken back."""
     optimizer = updater.optimizer
     counts = optimizer._index_update_count
     at_once = updater.aggregate_updates and not isinstance(optimizer, mx.optimizer.LAMB)
@@ -50,7 +59,11 @@ def apply(updater: mx.optimizer.Updater, updates: Sequence[Update]) -> None:
             optimizer._all_index_update_counts[context.device_id] = counts
             if at_once and rate is not None:
                 optimizer.cur_lr = rate
-            updater(*zip(*run))
+            for part in [tuple(run)] if at_once or not undo else zip(run):  # the fewer at once, the less memory
+                if undo:
+                    undo(updater, *zip(*part))
+                else:
+                    updater(*zip(*part))
 
 
 def _fews(updates: Sequence[Update], size: int) -> Iterator[List[Update]]:

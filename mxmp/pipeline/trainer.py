@@ -1,12 +1,14 @@
 """gluon.Trainer for parameters on different contexts, with clipping by the norm of all gradients together."""
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
-from .one_optimizer import apply, check_cut, in_order
+from .finite import Undo, arrays_of, nonfinite, nonfinite_parameters
+from .one_optimizer import apply, check_cut, check_skippable, in_order
 from .optimizer_file import load_states, save_states
 from .pipeline import Pipeline
 
@@ -36,28 +38,43 @@ class Trainer(mx.gluon.Trainer):
         False or None, as there is no kvstore.
     clip_norm : float or None
         Largest allowed norm of all gradients together, after division by the batch size.
+    skip_nonfinite : bool, default False
+        Whether an update is skipped whose gradients, or whose loss as given to `step`, are NaN or infinite, or whose
+        squares add up to infinity: parameters and states of the optimizer stay bit by bit what they were, and nothing
+        waits. What an optimizer counts (updates, and so Adam's t and a scheduler's step) goes on.
 
     Raises
     ------
     ValueError
-        If an argument is none of those above, or an optimizer that looks at whole parameters (LAMB, LARS, LBSGD,
-        Nadam) is to update one whose rows are spread over contexts.
+        If an argument is none of those above, an optimizer that looks at whole parameters (LAMB, LARS, LBSGD, Nadam)
+        is to update one whose rows are spread over contexts, or updates of LBSGD with a ``batch_scale`` are to be
+        skipped.
     """
 
     def __init__(self, model: Union[Pipeline, Block], optimizer: Union[str, mx.optimizer.Optimizer],
                  optimizer_params: Optional[Dict[str, Any]] = None, kvstore: Optional[str] = "device",
                  compression_params: Optional[Dict[str, Any]] = None, update_on_kvstore: Optional[bool] = None,
-                 clip_norm: Optional[float] = None) -> None:
+                 clip_norm: Optional[float] = None, skip_nonfinite: bool = False) -> None:
         _check_options(kvstore, compression_params, update_on_kvstore, clip_norm)
         self._names = _names(model)
-        self._clip_norm = clip_norm
+        self._clip_norm, self._skip = clip_norm, skip_nonfinite
         self._wait: Callable = model.wait if isinstance(model, Pipeline) else lambda: None
         super().__init__(in_order(self._names), optimizer, optimizer_params, kvstore=None)
         self._last = model.stages[-1].context if isinstance(model, Pipeline) else \
             [mx.cpu(), *(parameter.list_ctx()[0] for parameter in self._names)][-1]
         check_cut(self._optimizer, self._names.values())
+        if skip_nonfinite:
+            check_skippable(self._optimizer)
+        self._skipped = mx.nd.zeros(2, self._last)
 
-    def step(self, batch_size: float, ignore_stale_grad: bool = False) -> Optional[mx.nd.NDArray]:
+    @property
+    def skipped(self) -> mx.nd.NDArray:
+        """How many updates were skipped, and how many of them in a row up to the latest one, shape (2,); it may still
+        be being computed."""
+        return self._skipped
+
+    def step(self, batch_size: float, ignore_stale_grad: bool = False,
+             loss: Optional[mx.nd.NDArray] = None) -> Optional[mx.nd.NDArray]:
         """Add up the gradients of copies, divide by ``batch_size`` (rows or tokens), clip, and update every parameter.
 
         Parameters
@@ -66,12 +83,14 @@ class Trainer(mx.gluon.Trainer):
             What the gradients are divided by; they are multiplied by the optimizer's own ``rescale_grad``, too.
         ignore_stale_grad : bool, default False
             Whether parameters that no backward pass has reached since their last update are left as they are.
+        loss : NDArray or None
+            With ``skip_nonfinite`` what must be finite, too, for the update to be made; it is not waited for.
 
         Returns
         -------
         NDArray or None
             The global norm of the divided gradients before clipping, shape (1,), on the last context; it may
-            still be being computed. None without ``clip_norm``.
+            still be being computed. None without ``clip_norm`` and ``skip_nonfinite``.
 
         Raises
         ------
@@ -80,7 +99,7 @@ class Trainer(mx.gluon.Trainer):
         """
         self._fresh(ignore_stale_grad)  # a step that is refused has added nothing up, and can be asked for again
         self.allreduce_grads()
-        return self.update(batch_size, ignore_stale_grad)
+        return self.update(batch_size, ignore_stale_grad, loss)
 
     def allreduce_grads(self) -> None:
         """Give all copies of a parameter the sum of their gradients; the first half of `step`."""
@@ -91,7 +110,8 @@ class Trainer(mx.gluon.Trainer):
                 for grad in grads:
                     total.copyto(grad)
 
-    def update(self, batch_size: float, ignore_stale_grad: bool = False) -> Optional[mx.nd.NDArray]:
+    def update(self, batch_size: float, ignore_stale_grad: bool = False,
+               loss: Optional[mx.nd.NDArray] = None) -> Optional[mx.nd.NDArray]:
         """Divide, clip and update; the second half of `step`, whose result and errors it has.
 
         Parameters
@@ -99,6 +119,8 @@ class Trainer(mx.gluon.Trainer):
         batch_size : float
             As of `step`.
         ignore_stale_grad : bool, default False
+            As of `step`.
+        loss : NDArray or None
             As of `step`.
 
         Returns
@@ -108,8 +130,13 @@ class Trainer(mx.gluon.Trainer):
         """
         fresh = self._fresh(ignore_stale_grad)
         self._check_and_rescale_grad(self._scale / batch_size)
-        norm = None if self._clip_norm is None else self._clip([parameter for _, parameter in fresh])
-        apply(self._updaters[0], [(i, parameter.list_grad()[0], parameter.list_data()[0]) for i, parameter in fresh])
+        parameters = [parameter for _, parameter in fresh]
+        norm = self._norm(parameters) if self._clip_norm or self._skip else None
+        made = self._made(norm, loss) if self._skip else None
+        if self._clip_norm:
+            self._clip(parameters, norm, made)
+        apply(self._updaters[0], [(i, parameter.list_grad()[0], parameter.list_data()[0]) for i, parameter in fresh],
+              None if made is None else Undo(made))
         for _, parameter in fresh:
             first, *others = parameter.list_data()
             for copy in others:
@@ -149,6 +176,19 @@ class Trainer(mx.gluon.Trainer):
         self._updaters[0].states = load_states(fname, self._optimizer, self._named())
         self._updaters[0].states_synced = dict.fromkeys(self._updaters[0].states, False)  # moved by the next update
 
+    def nonfinite_gradients(self) -> List[str]:
+        """Returns the names of the parameters whose gradients hold NaN or infinity, in the order in which a backward
+        pass reaches them, that of the cause first; waits for the gradients."""
+        return nonfinite((name, grad) for parameter, name in reversed(list(self._names.items()))
+                         if parameter.grad_req != "null" for grad in _grads(parameter)[:1])
+
+    def nonfinite_values(self) -> List[str]:
+        """Returns the names of the parameters that hold NaN or infinity, or whose states of the optimizer do, in the
+        model's order; waits for them."""
+        states = [(f"the optimizer's state of {name}", state) for i, (_, name) in enumerate(self._named())
+                  for state in arrays_of(self._updaters[0].states.get(i))]
+        return nonfinite_parameters(self._names) + nonfinite(states)
+
     def _named(self) -> List[Tuple[Parameter, str]]:
         """Every parameter with its name, by the index that the optimizer knows it by."""
         return [(parameter, self._names[parameter]) for parameter in self._params]
@@ -165,8 +205,8 @@ class Trainer(mx.gluon.Trainer):
                 updated.append((i, parameter))
         return updated
 
-    def _clip(self, parameters: List[Parameter]) -> mx.nd.NDArray:
-        """Scale all gradients by min(1, clip_norm / norm); each context sums its own squares, nothing waits."""
+    def _norm(self, parameters: List[Parameter]) -> mx.nd.NDArray:
+        """The norm of all gradients; each context sums its own squares, nothing waits."""
         alike: Dict[Any, List[mx.nd.NDArray]] = {}
         for grad in (_grads(parameter)[0] for parameter in parameters):
             alike.setdefault((grad.context, grad.dtype), []).append(grad)
@@ -174,14 +214,27 @@ class Trainer(mx.gluon.Trainer):
         for grads in alike.values():
             total = mx.nd.multi_sum_sq(*grads, num_arrays=len(grads)).sum()  # float32, whatever the gradients are
             squares.append(total.as_in_context(self._last))
-        norm = mx.nd.sqrt(mx.nd.add_n(*squares)) * abs(self._optimizer.rescale_grad)
+        return mx.nd.sqrt(mx.nd.add_n(*squares)) * abs(self._optimizer.rescale_grad)
+
+    def _made(self, norm: mx.nd.NDArray, loss: Optional[mx.nd.NDArray]) -> mx.nd.NDArray:
+        """1 if the update is to be made and 0 if it is skipped, which is counted."""
+        number = norm if loss is None else norm + 0 * loss.as_in_context(self._last).astype("float32").sum()
+        made = number < math.inf  # NaN is not, either
+        bad = 1 - made
+        # the second number goes on only where this one is bad, too
+        self._skipped = mx.nd.broadcast_add(self._skipped * mx.nd.concat(mx.nd.ones_like(bad), bad, dim=0), bad)
+        return made
+
+    def _clip(self, parameters: List[Parameter], norm: mx.nd.NDArray, made: Optional[mx.nd.NDArray]) -> None:
+        """Scale all gradients by min(1, clip_norm / norm), but for those that are not ``made`` use of."""
         scale = mx.nd.minimum(1.0, self._clip_norm / (norm + 1e-12))
+        if made is not None:
+            scale = mx.nd.where(made, scale, mx.nd.ones_like(scale))  # NaN times them would hide which were bad
         scales = {self._last: scale}
         for grad in (grad for parameter in parameters for grad in _grads(parameter)):
             if grad.context not in scales:
                 scales[grad.context] = scale.as_in_context(grad.context)
             grad *= scales[grad.context].astype(grad.dtype, copy=False)
-        return norm
 
     def _check_contexts(self) -> List[mx.Context]:
         """Gluon makes an updater for each of the contexts that this returns; one serves them all."""
