@@ -16,6 +16,7 @@ import mxnet as mx
 
 from .. import records
 from ..pipeline import Pipeline, Trainer
+from ..pipeline.finite import nonfinite_parameters
 from ..planning import Plan
 from ..writing import flush, write_aside
 from . import manifest
@@ -160,6 +161,13 @@ def load_chain(checkpoint: Path, chain: Any, plan: Plan, loss: Any = None) -> No
     """
     with Pipeline(chain, plan, loss) as pipe, reading(checkpoint):
         pipe.load_parameters(str(checkpoint / "model.params"))
+        check_finite(checkpoint, nonfinite_parameters(pipe.parameter_names))
+
+
+def check_finite(checkpoint: Path, nonfinite: List[str]) -> None:
+    """Refuse a ``checkpoint`` in which what is called ``nonfinite`` holds NaN or infinity."""
+    if nonfinite:
+        raise ValueError(f"{nonfinite[0]} in the checkpoint {checkpoint} is not finite; use another checkpoint")
 
 
 def _candidates(folder: Path, kinds: Sequence[str]) -> List[Path]:

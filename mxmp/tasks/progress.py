@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 
@@ -56,24 +56,29 @@ class Meter:
 
     def __init__(self) -> None:
         self.tokens = self.counted = 0
-        self._loss: Any = 0.0
+        self._sums: Any = 0.0
         self._norm: Any = None
         self._started = time.perf_counter()
 
-    def add(self, loss: mx.nd.NDArray, norm: mx.nd.NDArray, num_tokens: int, counted: int) -> None:
+    def add(self, loss: mx.nd.NDArray, norm: mx.nd.NDArray, num_tokens: int, counted: int,
+            skipped: Optional[mx.nd.NDArray] = None) -> None:
         """Count one step: its summed ``loss`` and its gradients' ``norm``, (1,) each, may still be being computed; the
-        loss is summed over ``num_tokens``, and speed counts ``counted``."""
-        self._loss, self._norm = self._loss + loss, norm
+        loss is summed over ``num_tokens``, and speed counts ``counted``. A step that a trainer's ``skipped`` counts
+        has no part in the loss."""
+        sums = mx.nd.concat(loss, mx.nd.full((1,), num_tokens, loss.context, loss.dtype), dim=0)
+        if skipped is not None:
+            sums = mx.nd.where(mx.nd.broadcast_to(skipped[1:], (2,)), mx.nd.zeros_like(sums), sums)
+        self._sums, self._norm = self._sums + sums, norm
         self.tokens += num_tokens
         self.counted += counted
 
     def read(self) -> Tuple[float, float, float]:
         """The loss per token, the latest step's gradient norm, and the seconds since the meter was made.
 
-        Waits for all steps that were added, of which there must be one.
+        Waits for all steps that were added, of which there must be one; the loss is NaN if all of them were skipped.
         """
-        loss, norm = mx.nd.concat(self._loss, self._norm, dim=0).asnumpy()
-        return float(loss) / self.tokens, float(norm), time.perf_counter() - self._started
+        loss, tokens, norm = map(float, mx.nd.concat(self._sums, self._norm, dim=0).asnumpy())
+        return loss / tokens if tokens else math.nan, norm, time.perf_counter() - self._started
 
 
 def perplexity(loss: float) -> float:

@@ -19,8 +19,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from .. import records
 from ..command import save_options
 from ..pipeline import Pipeline, Trainer
+from ..pipeline.finite import nonfinite_parameters
 from ..signals import Signals
 from . import checkpoint
+from .health import Health
 from .options import RunOptions
 from .progress import Meter, Progress, describe_run, draw_curve, loss_text, write_results
 
@@ -80,14 +82,15 @@ class Run:
         self._rates = mx.lr_scheduler.CosineScheduler(self._total_steps + 1, options.learning_rate,
                                                       warmup_steps=min(options.warmup_steps, self._total_steps // 2))
         self._clock = time.perf_counter()
+        self._health = Health(pipe, trainer, options)
         self.progress = Progress()
 
     def train(self) -> Dict[str, Any]:
         """Train to the end, score the best checkpoint on the test data, and return what ``results.json`` then holds.
 
-        With ``--resume`` the run goes on from its latest checkpoint. A loss or a norm of the gradients that is no
-        longer finite is a RuntimeError, which says at which step and what to do. Ctrl-C, SIGTERM and SIGHUP end the run
-        after the step under way, in a checkpoint of its own.
+        With ``--resume`` the run goes on from its latest checkpoint. A RuntimeError says where loss and gradients, or
+        the model, are no longer finite, and what to do. Ctrl-C, SIGTERM and SIGHUP end the run after the step under
+        way, in a checkpoint of its own.
         """
         if self._options.resume:
             self._resume()
@@ -121,6 +124,7 @@ class Run:
                 self._pipe.load_parameters(str(latest / "model.params"))
                 self._trainer.load_states(str(latest / "optimizer.params"))
                 self._task.restore(latest)
+            checkpoint.check_finite(latest, self._trainer.nonfinite_values())
         self.progress = progress
         _log.info("resumed %s at step %d", latest, self.progress.step)
 
@@ -160,17 +164,20 @@ class Run:
             timeline.save(str(self._folder / "timeline.png"))
             timeline.save_trace(str(self._folder / "timeline.json"))
         self._trainer.set_learning_rate(rate)
-        meter.add(loss, self._trainer.step(tokens), tokens, counted)
+        norm = self._trainer.step(tokens, loss=loss)
+        meter.add(loss, norm, tokens, counted, self._trainer.skipped)
+        interval, number = self._options.fingerprint, self.progress.step + 1
+        if interval and number % interval == 0:
+            self._health.fingerprint(number, loss, norm)
 
     def _report(self, meter: Meter, bar: tqdm, rate: float) -> None:
         progress = self.progress
         loss, norm, seconds = meter.read()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise RuntimeError(f"the loss is {loss} and the gradients' norm {norm} at step {progress.step}; lower "
-                               f"--learning_rate (now {self._options.learning_rate}) and --resume")
+        self._health.look(progress.step, loss)
         progress.training_seconds += seconds
         progress.counted += meter.counted
-        progress.train_loss.append([progress.step, loss])
+        if math.isfinite(loss):
+            progress.train_loss.append([progress.step, loss])
         speed, text = meter.counted / seconds, loss_text(loss, self._task.smoothed)
         bar.set_postfix_str(f"{text}, {speed:.0f} tokens/s, norm {norm:.2f}, lr {rate:.1e}")
         _log.info("epoch %d step %d/%d %s %.0f tokens/s norm %.3f lr %.2e", progress.epoch + 1, progress.step,
@@ -191,13 +198,14 @@ class Run:
         for remark in validation.remarks:
             _log.info(remark)
         criterion = list(validation.criterion)
-        if not any(map(math.isnan, criterion)) and criterion >= progress.best:  # of equal ones the later
+        if all(map(math.isfinite, criterion)) and criterion >= progress.best:  # of equal ones the later
             progress.best = criterion
             self._save("best")
 
     def _finish(self) -> Dict[str, Any]:
         with checkpoint.best(self._folder) as best:
             self._pipe.load_parameters(str(best / "model.params"))
+            checkpoint.check_finite(best, nonfinite_parameters(self._pipe.parameter_names))
         scores, lines = self._task.finish()
         self._tick()
         results = {**scores, **describe_run(self._options, self._pipe.plan, self.progress, _PACKAGES)}
@@ -208,6 +216,7 @@ class Run:
         return results
 
     def _save(self, kind: str) -> None:
+        self._health.check_values(self.progress.step)
         self._tick()
         described = checkpoint.Description(asdict(self._task.sizes), asdict(self._options), self._task.fingerprint,
                                            asdict(self.progress))
@@ -224,4 +233,4 @@ def start(pipe: Pipeline, options: RunOptions) -> Trainer:
     mx.random.seed(options.seed)
     pipe.initialize(force_reinit=True)
     return Trainer(pipe, "adam", {"learning_rate": options.learning_rate, "beta2": _BETA2},
-                   clip_norm=options.clip_norm)
+                   clip_norm=options.clip_norm, skip_nonfinite=True)

@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import mxnet as mx
 import numpy as np
 import pytest
 from helpers import programs
 from helpers.runs import assert_same_run, progress, rate
-from helpers.stacks import lstm_chain, pipelined, random_values
+from helpers.toy import run_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,6 @@ from mxmp.command import parse_options
 from mxmp.tasks import checkpoint, manifest
 from mxmp.tasks.folder import open_folder
 from mxmp.tasks.options import RunOptions
-from mxmp.tasks.run import Run, Validation, start
 
 
 def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(whole, tmp_path):
@@ -108,51 +107,10 @@ def test_a_run_that_was_interrupted_before_its_first_step_goes_on_with_its_optio
     assert resumed.epochs == 7 and open_folder(resumed, "a run") == folder
 
 
-@dataclass(frozen=True)
-class Sizes:
-    layers: int = 3
-
-
-class Toy:
-    """A task whose validations are told."""
-
-    sizes, fingerprint, steps_per_epoch, score_name, smoothed = Sizes(), "toy", 2, "score", True
-
-    def __init__(self, pipe, criteria, scale=1.0):
-        self.pipe, self.criteria, self.scale, self.restored = pipe, criteria, scale, None
-
-    def batches(self, epoch, start):
-        return iter([mx.nd.ones((2, 3, 5)) * self.scale * (epoch + 1)] * (self.steps_per_epoch - start))
-
-    def step(self, batch):
-        return self.pipe.forward_backward(batch, mx.nd.zeros((2, 3, 3))), 6, 6
-
-    def validate(self, epoch):
-        criterion = self.criteria[epoch - 1]
-        return Validation([1.0, criterion[0]], criterion, f"score {epoch}", ["50% remark"])
-
-    def finish(self):
-        return {"score": 7}, ["done"]
-
-    def save(self, folder):
-        (folder / "toy").write_text("saved")
-
-    def restore(self, folder):
-        self.restored = (folder / "toy").read_text()
-
-
 def best(folder):
     """The checkpoint that a run's model is taken from."""
     with checkpoint.best(folder) as path:
         return path
-
-
-def run_of(tmp_path, criteria, **given):
-    chain, flags = lstm_chain(), {"log_interval": 1, "warmup_steps": 1, "output_dir": str(tmp_path), **given}
-    options = RunOptions(epochs=len(criteria), **flags)
-    pipe = pipelined(chain, random_values(chain), mx.gluon.loss.L2Loss(), (3, 3))
-    task = Toy(pipe, criteria)
-    return task, Run(task, options, pipe, start(pipe, options), tmp_path)
 
 
 @pytest.mark.parametrize("criteria, epoch", [
@@ -266,11 +224,3 @@ def test_mxnets_scheduler_follows_the_formula_whatever_it_was_asked_before(total
     ordered, top = list(rates.values()), max(rates, key=rates.get)
     assert all(0 < value <= 1 for value in ordered) and (ordered[top] == 1 or not min(warmup, total // 2))
     assert ordered[:top + 1] == sorted(ordered[:top + 1]) and ordered[top:] == sorted(ordered[top:], reverse=True)
-
-
-def test_a_run_that_diverged_says_so_and_saves_nothing(tmp_path):
-    task, run = run_of(tmp_path, [(1.0,)], save_interval=1)
-    task.scale = float("inf")
-    with task.pipe, pytest.raises(RuntimeError, match=r"at step 1; lower --learning_rate \(now 0.003\) and --resume"):
-        run.train()
-    assert list(tmp_path.glob("*-*")) == []

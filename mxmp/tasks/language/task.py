@@ -86,7 +86,10 @@ class Language:
         return self._stream.epoch(epoch, start)
 
     def step(self, batch: Segment) -> Tuple[mx.nd.NDArray, int, int]:
-        loss, self._states = self.pipe.forward_backward(batch.tokens, (batch.labels, batch.valid_length), self._states)
+        loss, states = self.pipe.forward_backward(batch.tokens, (batch.labels, batch.valid_length), self._states)
+        # those of a step that went wrong, whose update is skipped, would spoil all that follow
+        self._states = [[mx.nd.where(state - state == 0, state, mx.nd.zeros_like(state)) for state in layer]
+                        for layer in states]
         return loss, batch.num_tokens, batch.num_tokens
 
     def validate(self, epoch: int) -> Validation:
