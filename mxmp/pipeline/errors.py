@@ -5,7 +5,7 @@ from collections import deque
 from contextlib import contextmanager
 from functools import wraps
 from threading import RLock
-from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -48,7 +48,8 @@ class StageProbes:
     """The probes of one stage in one step, at most ``size`` of them on its context, by unit."""
 
     def __init__(self, stage: str, context: mx.Context, dependency: Dependency, size: int) -> None:
-        self._stage, self._dependency, self._count = stage, dependency, 0
+        self._stage, self._dependency, self.count = stage, dependency, 0
+        self.doing = ""  # what the stage's thread is in now, in words
         self._reached = mx.nd.ones((size,), context)
         self.by_unit: Dict[Unit, List[Probe]] = {}
 
@@ -57,14 +58,22 @@ class StageProbes:
         return (f"{self._stage}, {'forward' if unit.kind == 'F' else 'backward'} pass of micro-batch "
                 f"{unit.microbatch}" + (f", chunk {unit.chunk}" if unit.chunk else ""))
 
+    @contextmanager
+    def located(self, unit: Unit, work: str) -> Iterator[None]:
+        """As `located`, for one ``work`` of a unit, which is what the stage is doing meanwhile."""
+        self.doing = f"{self.describe(unit)}, {work}"
+        with located(self.doing):
+            yield
+        self.doing = ""
+
     def add(self, unit: Unit, work: str, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Let a probe be reached when what was issued last, whose results are ``arrays``, is done."""
         for array in arrays[:1]:
             with autograd.pause():
-                mx.nd.zeros_like(self._dependency.token(array), out=self._reached[self._count:self._count + 1])
-            probe = Probe(f"{self.describe(unit)}, {work}", self._reached, self._count)
+                mx.nd.zeros_like(self._dependency.token(array), out=self._reached[self.count:self.count + 1])
+            probe = Probe(f"{self.describe(unit)}, {work}", self._reached, self.count)
             self.by_unit.setdefault(unit, []).append(probe)
-            self._count += 1
+            self.count += 1
 
 
 class Issued(NamedTuple):
@@ -88,14 +97,15 @@ class Probes:
         self._checked = 0
         self._lock = RLock()  # a loss may be waited for in one thread while another one issues
 
-    def add(self, probes: Sequence[Probe], contexts: Sequence[mx.Context]) -> int:
-        """Append a step, given its probes; returns how many there have been."""
+    def add(self, probes: Sequence[Probe], contexts: Sequence[mx.Context]) -> Tuple[int, Issued]:
+        """Append a step, given its probes; returns how many there have been, and the step."""
         arrays: Dict[int, mx.nd.NDArray] = {id(probe.array): probe.array for probe in probes}
         ends = [array[:1].as_in_context(contexts[-1]) for array in arrays.values()]
+        issued = Issued(probes, mx.nd.add_n(*ends))
         with self._lock:
-            self._pending.append(Issued(probes, mx.nd.add_n(*ends)))
+            self._pending.append(issued)
             self._forget(self._checked + len(self._pending) - _MOST)
-            return self._checked + len(self._pending)
+            return self._checked + len(self._pending), issued
 
     def _forget(self, count: int) -> None:
         """Look no more at the first ``count`` steps."""

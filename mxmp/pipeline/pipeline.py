@@ -17,6 +17,7 @@ from .states import States, check_chunkable, cut_states, join_states
 from .step import Step
 from .threads import StageThreads
 from .timeline import Timeline
+from .watchdog import Watchdog
 
 
 class Pipeline(StagedChain):
@@ -84,12 +85,37 @@ class Pipeline(StagedChain):
         self.schedule, self.layout, self.reduction, self.hybridize = schedule, layout, reduction, hybridize
         self._adding = AddingUp()
         self._timeline: Optional[Timeline] = None
+        self._watchdog: Optional[Watchdog] = None
         self._threads = StageThreads(len(self.stages))
 
     def timeline(self) -> Timeline:
         """Returns a recording of when each unit really runs, until its ``stop()`` or the end of its ``with`` block."""
         self._timeline = Timeline(self.plan.contexts)
         return self._timeline
+
+    def watchdog(self, seconds: float, stalled: Callable[[str], None]) -> Watchdog:
+        """Let ``stalled`` be called in a thread of its own when nothing of a step has come further for some time.
+
+        Parameters
+        ----------
+        seconds : float
+            How long; a first step is traced and may take longer than others.
+        stalled : callable
+            Takes the place where the step is stuck, in words. What waits for the step cannot be woken: to end the
+            program is ``os._exit``.
+
+        Returns
+        -------
+        Watchdog
+            It watches until its ``stop()`` or the end of its ``with`` block.
+
+        Raises
+        ------
+        ValueError
+            If ``seconds`` are not positive.
+        """
+        self._watchdog = Watchdog(seconds, stalled)
+        return self._watchdog
 
     def forward_backward(self, data: Data, label: Data = (), states: Optional[States] = None) -> Any:
         """One training step's forward and backward passes over all micro-batches and chunks.
@@ -165,7 +191,8 @@ class Pipeline(StagedChain):
             for step in begun:
                 step.stop()
 
-        return self._threads.call(self._run, data, label, states, training, begun, interrupted=stop)
+        return self._threads.call(self._run, data, label, states, training, begun, interrupted=stop,
+                                  doing=lambda: "".join(step.doing() for step in begun))
 
     def _run(self, data: Data, label: Optional[Data], states: Optional[States], training: bool,
              begun: List[Step]) -> Any:
@@ -183,12 +210,16 @@ class Pipeline(StagedChain):
         step = Step(self.schedule if training else None, len(self.stages), feed, pieces,
                     self._seed if drawing else None, timeline)
         begun.append(step)
+        if self._watchdog:
+            self._watchdog.begin(step)
         try:
             if training:
                 self._adding.begin(list(self.parameter_contexts))
             self.issue(step)
         finally:
             self._adding.end()
+            if self._watchdog:
+                self._watchdog.end()
         self._seed = None if drawing else self._seed
         if training:
             feed.hand_back(step.results("B"))
@@ -205,7 +236,9 @@ class Pipeline(StagedChain):
 
     def _result(self, step: Step, feed: Feed) -> Any:
         """The sum of the losses or, without a loss, the joined outputs."""
-        count = self._probes.add(step.probes(), self.plan.contexts)
+        count, issued = self._probes.add(step.probes(), self.plan.contexts)
+        if self._watchdog:
+            self._watchdog.issued(issued)
         outputs = step.results("F")
         if feed.labels is not None:
             return Loss.of([loss for packed in outputs.values() for loss in packed.arrays], self._probes, count)

@@ -11,7 +11,7 @@ from ..nn.chain import as_tuple
 from ..nn.operators import is_float
 from ..schedule import Unit
 from .cut import Feed
-from .errors import StageProbes, located
+from .errors import StageProbes
 from .loss_head import LossHead
 from .packed import Arrays, Packed, pack_outputs
 from .stage import Stage
@@ -73,7 +73,7 @@ class StageStep:
         results = outputs = outputs._replace(arrays=tuple(array.detach() for array in outputs.arrays))
         if self._head and self._feed.labels is not None:
             called = self._head.describe(unit.microbatch, outputs)
-            with located(f"{self.probes.describe(unit)}, the loss, {called}"):
+            with self.probes.located(unit, f"the loss, {called}"):
                 results = self._head.forward(unit.microbatch, outputs)
             self.probes.add(unit, "the loss", results.arrays)
         self._leave(unit, results.arrays or outputs.arrays)
@@ -83,7 +83,7 @@ class StageStep:
         """The layers' outputs and, where states are given, the stateful layers' new ones."""
         news: States = []
         for name, layer in self._stage.layers.items():
-            with located(f"{self.probes.describe(unit)}, layer {name!r}"):
+            with self.probes.located(unit, f"layer {name!r}"):
                 if states and is_stateful(layer):
                     out, new = layer(*given.unpack(), as_layers_take(states[len(news)]))
                     news.append([state.as_nd_ndarray() for state in new])
@@ -102,7 +102,7 @@ class StageStep:
         later = self._state_grads.pop(unit.microbatch, ())
         heads = [*filter(is_float, outputs), *states[:len(later)]]
         layers = "layers " + ", ".join(map(repr, self._stage.layers))
-        with located(f"{self.probes.describe(unit)}, {layers}"):
+        with self.probes.located(unit, f"one of the {layers}"):
             grads = [*self._enter_backward(unit, output_grads), *later]
             asked = [array for array in (*inputs, *carried) if array.grad is not None]
             choice = (len(heads), *(array.grad is None for array in (*inputs, *carried)), *self._stage.choice)

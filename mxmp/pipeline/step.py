@@ -109,6 +109,14 @@ class Step:
             with suppress(InvalidStateError):  # what was sent before is of no use to anybody, and of no harm
                 future.set_result(None)
 
+    def doing(self) -> str:
+        """What the stages' threads are in, in words, but for those that wait for others."""
+        return "; ".join(filter(None, [stage.probes.doing for stage in list(self._stages.values())]))
+
+    def issued(self) -> int:
+        """How much has been issued, as a number that grows."""
+        return sum(stage.probes.count for stage in list(self._stages.values()))
+
     def results(self, kind: str) -> Dict[Tuple[int, int], Any]:
         """By micro-batch and chunk: the last stage's outputs ("F") or the first stage's input gradients ("B")."""
         stage = self._last if kind == "F" else 0

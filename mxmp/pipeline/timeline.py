@@ -5,13 +5,13 @@ import json
 import time
 from threading import Lock
 from typing import Any, Dict, List, Sequence, Tuple
-from weakref import WeakValueDictionary
 
 import mxnet as mx
 
 from ..pictures import draw_units
 from ..schedule import Span, Unit, ideal_speedup, needs
 from ..writing import write_aside
+from .stamps import stamp
 
 
 class Timeline:
@@ -52,7 +52,6 @@ class Timeline:
         self._step = 0
         self._stamps: List[mx.nd.NDArray] = []
         self._lock = Lock()
-        _timelines[str(id(self))] = self
 
     def begin_step(self) -> None:
         """Note that the units of another step follow."""
@@ -66,8 +65,7 @@ class Timeline:
 
     def end(self, unit: Unit, token: mx.nd.NDArray) -> None:
         """Let the engine note the time at which ``token``, an NDArray, is there as the end of ``unit``."""
-        self._stamps.append(mx.nd.Custom(token, op_type="mxmp_stamp", timeline=str(id(self)),
-                                         number=str(self._open[unit.stage])))
+        self._stamps.append(stamp(token, self, self._open[unit.stage]))
 
     def note(self, number: int) -> None:
         """Note the time as the end of the unit that was issued as the ``number``-th, from 0; called by the engine."""
@@ -138,32 +136,3 @@ class Timeline:
                    "args": {"microbatch": unit.microbatch, "chunk": unit.chunk}} for unit, start, end in self.spans]
         with write_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": names + events, "displayTimeUnit": "ms"}, file)
-
-
-_timelines: WeakValueDictionary = WeakValueDictionary()  # operators know their timeline by a string only
-
-
-class _Stamp(mx.operator.CustomOp):
-    """Hands a token on and notes the time."""
-
-    def __init__(self, timeline: str, number: str) -> None:
-        super().__init__()
-        self._timeline, self._number = timeline, int(number)
-
-    def forward(self, is_train: bool, req: Any, in_data: Any, out_data: Any, aux: Any) -> None:
-        timeline = _timelines.get(self._timeline)
-        if timeline is not None:
-            timeline.note(self._number)
-        self.assign(out_data[0], req[0], in_data[0])
-
-
-@mx.operator.register("mxmp_stamp")
-class _StampProp(mx.operator.CustomOpProp):
-    """What MXNet needs to know of `_Stamp`; its parameters are strings."""
-
-    def __init__(self, timeline: str, number: str) -> None:
-        super().__init__(need_top_grad=False)
-        self._arguments = timeline, number
-
-    def create_operator(self, ctx: Any, in_shapes: Any, in_dtypes: Any) -> _Stamp:
-        return _Stamp(*self._arguments)

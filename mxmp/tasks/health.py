@@ -1,8 +1,14 @@
-"""What a run looks after besides its loss: skipped updates, numbers that are not to be saved, fingerprints."""
+"""What a run looks after besides its loss: skipped updates, numbers that are not to be saved, fingerprints, stalls."""
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import logging
+import os
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Iterator
 
 import mxnet as mx
 
@@ -66,3 +72,24 @@ class Health:
     @property
     def _remedy(self) -> str:
         return f"lower --learning_rate (now {self._options.learning_rate}) and --resume"
+
+
+@contextmanager
+def watched(pipe: Pipeline, seconds: float, folder: Path) -> Iterator[None]:
+    """Let a run in ``folder`` end with exit status 1 once a step of its pipeline has not come further for some
+    ``seconds`` (0: never); ``train.log`` then has the place and what all of Python's threads are in."""
+    def stalled(place: str) -> None:
+        try:
+            message = (f"no step has come further for {seconds:g} s (--stall_timeout), the run is stuck {place}; go on "
+                       "with --resume, where a step may take that long with a longer --stall_timeout")
+            _log.error("%s", message)
+            with open(folder / "train.log", "a", encoding="utf-8") as log:
+                faulthandler.dump_traceback(log, all_threads=True)
+            print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(1)  # the main thread cannot be woken where it waits for MXNet
+
+    with ExitStack() as stack:
+        if seconds:
+            stack.enter_context(pipe.watchdog(seconds, stalled))
+        yield

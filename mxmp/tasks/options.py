@@ -35,6 +35,7 @@ class RunOptions:
     log_interval: int = flag(50, "steps between two readings of the loss")
     save_interval: int = flag(500, "steps between two checkpoints (there is one after each epoch, too)")
     max_bad_steps: int = flag(20, "updates skipped in a row, as loss or gradients are not finite, that end the run")
+    stall_timeout: float = flag(1800.0, "seconds after which a step that does not come further ends the run (0: never)")
     fingerprint: int = flag(0, "steps between two hashes of loss, norm and parameters in the log, each of which waits "
                                "(0: none)")
     timeline_step: int = flag(0, "draw when each unit of this step really ran, as timeline.png and .json (0: none)")
@@ -44,7 +45,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         check_at_least(1, self, "num_microbatches", "threads_per_context", "batch_size", "epochs", "log_interval",
                        "save_interval", "max_bad_steps")
-        check_at_least(0, self, "warmup_steps", "seed", "fingerprint", "timeline_step")
+        check_at_least(0, self, "warmup_steps", "seed", "stall_timeout", "fingerprint", "timeline_step")
         check_positive(self, "learning_rate", "clip_norm")
         check_utf8(self, "output_dir")
         if self.resume and not self.output_dir:

@@ -22,7 +22,7 @@ from ..pipeline import Pipeline, Trainer
 from ..pipeline.finite import nonfinite_parameters
 from ..signals import Signals
 from . import checkpoint
-from .health import Health
+from .health import Health, watched
 from .options import RunOptions
 from .progress import Meter, Progress, describe_run, draw_curve, loss_text, write_results
 
@@ -96,7 +96,8 @@ class Run:
             self._resume()
         for change in save_options(self._folder, self._options):
             _log.info("options: %s", change)
-        with logging_redirect_tqdm([logging.getLogger("mxmp")]):
+        with logging_redirect_tqdm([logging.getLogger("mxmp")]), \
+                watched(self._pipe, self._options.stall_timeout, self._folder):
             self._clock = time.perf_counter()
             with Signals(held=True) as signals:
                 while self.progress.epoch < self._options.epochs:

@@ -1,6 +1,8 @@
-"""What a run does with numbers that go wrong, and its fingerprints."""
+"""What a run does with numbers that go wrong, its fingerprints, and steps that do not end."""
 import math
 import re
+import subprocess
+import sys
 
 import mxnet as mx
 import numpy as np
@@ -109,7 +111,7 @@ def test_a_validation_that_is_not_finite_is_never_the_best(tmp_path, criterion):
     assert run.progress.best == [1.0, 2.0] and checkpoint.best(tmp_path).name == "best-00000002"
 
 
-@pytest.mark.parametrize("name", ["max_bad_steps", "fingerprint"])
+@pytest.mark.parametrize("name", ["max_bad_steps", "fingerprint", "stall_timeout"])
 def test_flags_that_make_no_sense_are_refused(name):
     with pytest.raises(ValueError, match=f"--{name} must be at least"):
         parse_options(RunOptions, (), None, [f"--{name}", "-1"])
@@ -159,3 +161,60 @@ def test_states_that_a_bad_step_spoiled_do_not_spoil_those_that_follow(language_
                       "--epochs", "1")
     log = (tmp_path / "run" / "train.log").read_text(encoding="utf-8")
     assert log.count("were skipped") == 1 and "1 updates until step 1 were skipped" in log
+
+
+STUCK = """
+import sys, threading
+sys.path[:0] = ["tests", "scripts"]
+from mxmp import runtime
+runtime.configure(1)
+import mxnet as mx
+from pathlib import Path
+from helpers.toy import run_of
+from mxmp import command
+from mxmp.tasks.progress import start_log
+
+class Op(mx.operator.CustomOp):
+    def forward(self, is_train, req, in_data, out_data, aux):
+        threading.Event().wait()
+
+@mx.operator.register("stuck")
+class Prop(mx.operator.CustomOpProp):
+    def create_operator(self, ctx, shapes, dtypes):
+        return Op()
+
+def main():
+    folder = Path(sys.argv[1])
+    start_log(folder)
+    task, run = run_of(folder, [(1.0,)] * 2, stall_timeout=1.0)
+    layer, calls = task.pipe.chain[5], []
+    kind = type(layer)
+
+    def stuck_in_the_third_step(layer, x):
+        calls.append(x)
+        if len(calls) == 3 and sys.argv[2] == "issuing":
+            threading.Event().wait()
+        out = kind.__call__(layer, x)
+        return mx.nd.Custom(out, op_type="stuck") if len(calls) == 3 else out
+
+    layer.__class__ = type("Stuck", (kind,), {"__call__": stuck_in_the_third_step})
+    run.train()
+
+command.run(main)
+"""
+
+
+@pytest.mark.parametrize("kind", ["issuing", "computing"])
+def test_a_step_that_does_not_end_ends_the_run_and_names_its_place(tmp_path, kind):
+    done = subprocess.run([sys.executable, "-c", STUCK, tmp_path, kind], capture_output=True, text=True, timeout=120,
+                          cwd=programs.ROOT)
+    place = f"no step has come further for 1 s (--stall_timeout), the run is stuck {kind} stage 1 on cpu(1), forward " \
+            "pass of micro-batch 0, layer '5'"
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(f"-c: error: {place}") and "--resume" in done.stderr
+    log = (tmp_path / "train.log").read_text(encoding="utf-8")
+    assert place in log and "step 2/4" in log and "Current thread" in log
+    stacks = log.split("Current thread")[1]
+    assert stacks.count("most recent call first") >= 3 and "in train" in stacks  # this one's, the main one's, a stage's
+    assert ("stuck_in_the_third_step" in stacks) == (kind == "issuing")
+    assert (tmp_path / "latest-00000002").is_dir()
