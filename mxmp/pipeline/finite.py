@@ -1,16 +1,13 @@
-"""Numbers that are not finite: updates that such gradients would spoil are taken back, and arrays with them named.
+"""Updates that gradients of NaN or infinity would spoil, taken back by the device itself.
 
 Whether a step's gradients are finite is known only once they are computed, long after the update was issued. So every
 array that an update changes is copied before and after it, and the device itself takes one of both copies back.
 """
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import mxnet as mx
-from mxnet.gluon import Parameter
-
-from ..nn.operators import is_float
 
 Key = Tuple[mx.Context, Any]  # a context, and the type of numbers
 
@@ -78,15 +75,3 @@ def arrays_of(states: Any) -> Iterator[mx.nd.NDArray]:
     elif isinstance(states, (list, tuple)):
         for each in states:
             yield from arrays_of(each)
-
-
-def nonfinite(arrays: Iterable[Tuple[str, mx.nd.NDArray]]) -> List[str]:
-    """The names of those of the named arrays that hold NaN or infinity; waits for them."""
-    flags = [(name, mx.nd.all_finite(array.as_nd_ndarray())) for name, array in arrays if is_float(array)]
-    return [name for name, flag in flags if not flag.asscalar()]
-
-
-def nonfinite_parameters(names: Dict[Parameter, str]) -> List[str]:
-    """The names of the parameters that hold NaN or infinity, of those in a pipeline's ``parameter_names``; waits."""
-    return nonfinite((name, parameter.list_data()[0]) for parameter, name in names.items()
-                     if parameter._data is not None)

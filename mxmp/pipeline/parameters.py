@@ -1,11 +1,12 @@
-"""Where a pipeline's parameters live, and what they are called."""
+"""Where a pipeline's parameters live, what they are called, and which are not finite."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
+from ..nn.operators import is_float
 from ..nn.parameters import Whole
 from ..writing import write_arrays
 from .stage import Stage
@@ -82,3 +83,15 @@ def _with_loss(chain: Block, loss: Sequence[Block]) -> Block:
     for name, block in [*chain._children.items(), *(("loss", block) for block in loss)]:
         both.register_child(block, name)
     return both
+
+
+def nonfinite(arrays: Iterable[Tuple[str, mx.nd.NDArray]]) -> List[str]:
+    """The names of those of the named arrays that hold NaN or infinity; waits for them."""
+    flags = [(name, mx.nd.all_finite(array.as_nd_ndarray())) for name, array in arrays if is_float(array)]
+    return [name for name, flag in flags if not flag.asscalar()]
+
+
+def nonfinite_parameters(names: Dict[Parameter, str]) -> List[str]:
+    """The names of the parameters that hold NaN or infinity, of those in a pipeline's ``parameter_names``; waits."""
+    return nonfinite((name, parameter.list_data()[0]) for parameter, name in names.items()
+                     if parameter._data is not None)

@@ -7,9 +7,10 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
-from .finite import Undo, arrays_of, nonfinite, nonfinite_parameters
+from .finite import Undo, arrays_of
 from .one_optimizer import apply, check_cut, check_skippable, in_order
 from .optimizer_file import load_states, save_states
+from .parameters import nonfinite, nonfinite_parameters
 from .pipeline import Pipeline
 
 

@@ -16,7 +16,7 @@ import mxnet as mx
 
 from .. import records
 from ..pipeline import Pipeline, Trainer
-from ..pipeline.finite import nonfinite_parameters
+from ..pipeline.parameters import nonfinite_parameters
 from ..planning import Plan
 from ..writing import flush, write_aside
 from . import manifest

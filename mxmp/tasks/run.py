@@ -19,7 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from .. import records
 from ..command import save_options
 from ..pipeline import Pipeline, Trainer
-from ..pipeline.finite import nonfinite_parameters
+from ..pipeline.parameters import nonfinite_parameters
 from ..signals import Signals
 from . import checkpoint
 from .health import Health, watched

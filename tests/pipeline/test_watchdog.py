@@ -222,8 +222,8 @@ def test_what_lies_in_other_memory_than_a_cpus_is_named_by_its_stages(monkeypatc
         pipe.wait()
         monkeypatch.setattr("mxmp.pipeline.watchdog.peek", lambda array: None)  # as of a GPU's
         watchdog._computed.append(Computed(9, pipe._probes.add(*some_probes(pipe))[1]))
-        assert watchdog._place() == ("computing stage 0 on cpu(0), where nobody can look; not there, either: stage 1 on "
-                                     "cpu(1), where nobody can look")
+        assert watchdog._place() == ("computing stage 0 on cpu(0), where nobody can look; not there, either: "
+                                     "stage 1 on cpu(1), where nobody can look")
         watchdog.stop()
 
 
