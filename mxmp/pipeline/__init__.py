@@ -4,7 +4,8 @@ from .pipeline import Pipeline
 from .staged_chain import StagedChain
 from .timeline import Timeline
 from .trainer import Trainer
+from .watchdog import Watchdog
 
 runtime.advise()
 
-__all__ = ["Pipeline", "StagedChain", "Timeline", "Trainer"]
+__all__ = ["Pipeline", "StagedChain", "Timeline", "Trainer", "Watchdog"]

@@ -16,8 +16,8 @@ class Undo:
     """Updates arrays as an MXNet updater does, but leaves them bit by bit as they were where ``made``, a number (1,)
     that may still be being computed, is 0 and not 1.
 
-    All updates have the same memory for their copies. So these wait for each other, and need no more of it than the
-    largest parameter with its states does, twice.
+    All updates share the memory for their copies. So they wait for each other, and need little more of it than the
+    largest parameters that are updated at once, with their states, twice.
     """
 
     def __init__(self, made: mx.nd.NDArray) -> None:

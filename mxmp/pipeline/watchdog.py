@@ -32,6 +32,18 @@ class Watchdog:
     too.
 
     Seconds are counted as a thread sleeps: those in which the process is stopped are left out.
+
+    Parameters
+    ----------
+    seconds : float
+        How long nothing may come further.
+    stalled : callable
+        Takes the place; it is called once, in this thread.
+
+    Raises
+    ------
+    ValueError
+        If ``seconds`` are not positive.
     """
 
     def __init__(self, seconds: float, stalled: Callable[[str], None]) -> None:
@@ -52,7 +64,9 @@ class Watchdog:
         self._step = None
 
     def issued(self, issued: Issued) -> None:
-        """Watch the step until it is computed."""
+        """Watch a step, which was ``issued``, until it is computed."""
+        if self._ended.is_set():
+            return
         self._count += 1
         self._computed.append(Computed(self._count, issued))
         stamp(issued.fence, self, self._count)
