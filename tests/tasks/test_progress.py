@@ -20,6 +20,14 @@ def test_losses_are_divided_once_by_all_tokens():
     assert (loss, norm, meter.counted) == (pytest.approx(60 / 10), 3.0, 20) and seconds > 0
 
 
+def test_skipped_steps_have_no_part_in_the_loss():
+    for skipped, expected in (([0, 1, 0], 60 / 10), ([1, 1, 1], math.nan)):
+        meter = Meter()
+        for (loss, tokens), bad in zip(((10.0, 4), (math.nan, 5), (50.0, 6)), skipped):
+            meter.add(mx.nd.array([loss]), mx.nd.array([1.0]), tokens, 9, mx.nd.array([2, 3 * bad]))
+        assert meter.read()[0] == pytest.approx(expected, nan_ok=True) and (meter.tokens, meter.counted) == (15, 27)
+
+
 @pytest.mark.parametrize("loss, text", [(0.0, "loss 0.0000 ppl 1.00"), (math.log(8), "loss 2.0794 ppl 8.00"),
                                         (1e9, "loss 1000000000.0000 ppl inf"), (math.nan, "loss nan ppl nan")])
 def test_a_loss_has_its_exponential_beside_it_unless_it_is_smoothed(loss, text):
