@@ -55,9 +55,10 @@ class Thread(Executor):
     stuck would hold up for ever; `_end_threads` waits for all others.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, stage: int) -> None:
+        self.stage = stage
         self._calls: SimpleQueue = SimpleQueue()
-        self._thread = threading.Thread(target=_carry_out, args=(self._calls,), name=name, daemon=True)
+        self._thread = threading.Thread(target=_carry_out, args=(self._calls,), name=f"mxmp-stage-{stage}", daemon=True)
         self._thread.start()
 
     @classmethod
@@ -68,7 +69,7 @@ class Thread(Executor):
             return _idle[os.getpid(), stage].pop()
         except IndexError:
             # it begins here: Ctrl-C while a call began it would leave a second one behind
-            thread = cls(f"mxmp-stage-{stage}")
+            thread = cls(stage)
             _waited_for.add(thread)
             return thread
 
@@ -109,7 +110,7 @@ def _carried_out(call: Optional[Tuple[Future, Callable, Tuple, Dict]]) -> bool:
 @atexit.register
 def _end_threads() -> None:
     """Let steps that are under way end before the interpreter does."""
-    for thread in _waited_for:
+    for thread in sorted(_waited_for, key=lambda thread: thread.stage):  # the first stages' have work for the others
         thread.shutdown()
 
 
@@ -160,6 +161,9 @@ class StageThreads:
         if self.closed:
             raise RuntimeError("this pipeline was closed, by close() or at the end of its `with` block; make a new "
                                "Pipeline of the same chain")
+        if not threading.main_thread().is_alive():
+            raise RuntimeError("a pipeline cannot be called after the interpreter's shutdown has begun; let other "
+                               "threads end before the main one does")
         settings = self._settings("calls")
         if os.getpid() != self._process:  # a fork copies no threads
             if self._busy:
