@@ -4,7 +4,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import socket
+import platform
 import time
 from pathlib import Path
 from typing import Any, Dict, Tuple
@@ -64,7 +64,7 @@ def lock(folder: Path) -> None:
     except OSError as error:
         _log.warning("%s cannot be locked (%s): take care that no other run uses it", folder, error.strerror)
     os.ftruncate(handle, 0)
-    os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    os.write(handle, f"process {os.getpid()} on {platform.node()}\n".encode())
     _held[status.st_dev, status.st_ino] = handle
 
 

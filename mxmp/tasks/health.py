@@ -40,7 +40,7 @@ class Health:
             raise RuntimeError(f"the last {in_a_row} updates up to step {step} were skipped (--max_bad_steps "
                                f"{self._options.max_bad_steps}): {self._cause()}; {self._remedy}")
         if loss > _ABSURD:
-            _log.warning("the loss of %.3g per token at step %d is absurd, though finite; %s if it stays so", loss,
+            _log.warning("the loss of %.3g per token at step %d is absurd; %s if it stays so", loss,
                          step, self._remedy)
 
     def check_values(self, step: int) -> None:

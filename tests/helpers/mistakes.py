@@ -49,7 +49,6 @@ _IN_TRAINING = """
 --output_dir {file}/run | {file}/run
 --output_dir {unnamed} | {unnamed} holds a training run;
 --output_dir {there}/l\udce4uf | l\\udce4uf' is not valid UTF-8
---learning_rate 1e38 --epochs 4 | lower --learning_rate (now 1e+38)
 """
 _IN_RUNS = """
 --dropout 1 | dropout must be at least 0 and below 1, got 1.0
@@ -97,6 +96,7 @@ MISTAKES = [
 --resume --output_dir {flipped} | model.params has other content than was saved
 --resume --output_dir {parameters} | cannot read the checkpoint {parameters}
 --resume --output_dir {listed} | cannot read {listed}
+--learning_rate 1e38 --epochs 4 --max_bad_steps 1 | lower --learning_rate (now 1e+38)
 --resume --output_dir {swapped} | is not the one that is learned from its text now
 """),
     ("train_translation.py", TRANSLATION, """
@@ -227,6 +227,7 @@ softmax --vocab_size 0 | --vocab_size must be
 softmax --vocab_size 1 --hidden_size 4 | 1 tokens cannot be split over 2 contexts
 """),
     ("examples/forecast_series", SERIES, _EVERYWHERE + _IN_TRAINING + """
+--learning_rate 1e38 --epochs 4 | lower --learning_rate (now 1e+38)
 --history 1 | --history must be at least 168, got 1
 --horizon 0 | --horizon must be at least 1, got 0
 --horizon 9999 | is shorter than a window
@@ -235,6 +236,7 @@ softmax --vocab_size 1 --hidden_size 4 | 1 tokens cannot be split over 2 context
 --num_layers 0 | --num_layers must be at
 """),
     ("examples/recognize_tones", TONES, _EVERYWHERE + _IN_TRAINING + """
+--learning_rate 1e38 --epochs 4 | lower --learning_rate (now 1e+38)
 --num_sounds 9 | --num_sounds must be at least 10, got 9
 --beam_size 0 | --beam_size must be at least 1
 --num_layers 0 | --num_layers must be at least 1, got 0

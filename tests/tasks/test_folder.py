@@ -1,8 +1,8 @@
 """A run's folder: new or resumed, and for one process at a time."""
 import fcntl
 import os
+import platform
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -72,12 +72,12 @@ def test_a_lock_names_its_owner_and_dies_with_it(tmp_path, start, signal_number)
         with pytest.raises(ValueError) as error:
             open_folder(RunOptions(output_dir=str(tmp_path), resume=resume), "run")
         assert str(error.value) == (
-            f"{tmp_path} holds a training run that process {owner.pid} on {socket.gethostname()} is at work on; wait "
+            f"{tmp_path} holds a training run that process {owner.pid} on {platform.node()} is at work on; wait "
             "until it ends, or choose another --output_dir")
     owner.send_signal(signal_number)
     owner.wait()
     open_folder(RunOptions(output_dir=str(tmp_path)), "run")
-    assert (tmp_path / folder.LOCK).read_text() == f"process {os.getpid()} on {socket.gethostname()}\n"
+    assert (tmp_path / folder.LOCK).read_text() == f"process {os.getpid()} on {platform.node()}\n"
 
 
 def test_of_runs_that_begin_at_once_in_one_folder_one_goes_on(tmp_path, start):
