@@ -6,10 +6,10 @@ from mxmp.data import load_numbers
 
 TRANSLATION = ["--dataset", "files", "--vocab_size", "120", "--embed_size", "16", "--hidden_size", "16", "--batch_size",
                "16", "--epochs", "2", "--log_interval", "1", "--save_interval", "3", "--warmup_steps", "4",
-               "--num_microbatches", "2", "--beam_size", "2", "--dropout", "0.2"]
+               "--num_microbatches", "2", "--beam_size", "2", "--dropout", "0.2", "--fingerprint", "1"]
 LANGUAGE = ["--min_count", "2", "--embed_size", "16", "--hidden_size", "12", "--num_layers", "3", "--batch_size", "4",
             "--bptt", "10", "--num_chunks", "3", "--epochs", "2", "--log_interval", "1", "--save_interval", "3",
-            "--warmup_steps", "4", "--sample_length", "6"]
+            "--warmup_steps", "4", "--sample_length", "6", "--fingerprint", "1"]
 
 
 def trained(program, folder, *flags):

@@ -44,30 +44,6 @@ def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(wh
     assert_same_run(folder, undisturbed)
 
 
-@pytest.mark.long
-def test_a_run_killed_at_many_random_moments_ends_like_one_that_was_not(whole, tmp_path):
-    program, flags, undisturbed = whole
-    folder, kills = tmp_path / "killed", 0
-    log = folder / "train.log"
-    while kills < 8:
-        begun = log.read_text().count("run folder") if log.is_file() else 0
-        resumed = ["--resume"] if (folder / "options.json").is_file() else [*flags, "--save_interval", 1]
-        with subprocess.Popen(programs.command(program, *resumed, "--output_dir", folder), cwd=programs.ROOT,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True) as process:
-            while process.poll() is None and (not log.is_file() or log.read_text().count("run folder") == begun):
-                time.sleep(0.01)
-            time.sleep(random.SystemRandom().uniform(0, 1.5))
-            if process.poll() is not None:
-                assert process.returncode == 0, process.stderr.read()
-                break
-            os.killpg(process.pid, signal.SIGKILL)
-            kills += 1
-    done = programs.run(program, "--output_dir", folder, "--resume")
-    assert done.returncode == 0, done.stderr
-    assert kills > 1 and not list(folder.glob(".mxmp-partial-*"))
-    assert_same_run(folder, undisturbed)
-
-
 @pytest.mark.parametrize("reached", ["run folder", "step 2/"])
 def test_ctrl_c_tells_the_command_that_goes_on(whole, tmp_path, reached):
     program, flags, undisturbed = whole
