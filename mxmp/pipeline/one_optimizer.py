@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import groupby
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Parameter
-
-from .finite import Undo
 
 Update = Tuple[int, mx.nd.NDArray, mx.nd.NDArray]  # index, gradient and array
 
@@ -45,8 +43,8 @@ def check_skippable(optimizer: mx.optimizer.Optimizer) -> None:
                          f"{optimizer.batch_scale} updates; use batch_scale=1 and larger batches")
 
 
-def apply(updater: mx.optimizer.Updater, updates: Sequence[Update], undo: Optional[Undo] = None) -> None:
-    """Update arrays in their order, whatever contexts they live on; with ``undo`` so that they can be taken back."""
+def apply(updater: mx.optimizer.Updater, updates: Sequence[Update], how: Optional[Callable] = None) -> None:
+    """Update arrays in their order, whatever contexts they live on; ``how`` calls the updater, or does what it does."""
     optimizer = updater.optimizer
     counts = optimizer._index_update_count
     at_once = updater.aggregate_updates and not isinstance(optimizer, mx.optimizer.LAMB)
@@ -59,9 +57,9 @@ def apply(updater: mx.optimizer.Updater, updates: Sequence[Update], undo: Option
             optimizer._all_index_update_counts[context.device_id] = counts
             if at_once and rate is not None:
                 optimizer.cur_lr = rate
-            for part in [tuple(run)] if at_once or not undo else zip(run):  # the fewer at once, the less memory
-                if undo:
-                    undo(updater, *zip(*part))
+            for part in [tuple(run)] if at_once or not how else zip(run):  # the fewer at once, the less memory
+                if how:
+                    how(updater, *zip(*part))
                 else:
                     updater(*zip(*part))
 

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
-from .finite import Undo, arrays_of
+from .finite import SkippingAdam, Undo, arrays_of, on
 from .one_optimizer import apply, check_cut, check_skippable, in_order
 from .optimizer_file import load_states, save_states
 from .parameters import nonfinite, nonfinite_parameters
@@ -133,11 +133,8 @@ class Trainer(mx.gluon.Trainer):
         self._check_and_rescale_grad(self._scale / batch_size)
         parameters = [parameter for _, parameter in fresh]
         norm = self._norm(parameters) if self._clip_norm or self._skip else None
-        made = self._made(norm, loss) if self._skip else None
-        if self._clip_norm:
-            self._clip(parameters, norm, made)
         apply(self._updaters[0], [(i, parameter.list_grad()[0], parameter.list_data()[0]) for i, parameter in fresh],
-              None if made is None else Undo(made))
+              self._clip(parameters, norm, self._made(norm, loss) if self._skip else None))
         for _, parameter in fresh:
             first, *others = parameter.list_data()
             for copy in others:
@@ -226,16 +223,18 @@ class Trainer(mx.gluon.Trainer):
         self._skipped = mx.nd.broadcast_add(self._skipped * mx.nd.concat(mx.nd.ones_like(bad), bad, dim=0), bad)
         return made
 
-    def _clip(self, parameters: List[Parameter], norm: mx.nd.NDArray, made: Optional[mx.nd.NDArray]) -> None:
-        """Scale all gradients by min(1, clip_norm / norm), but for those that are not ``made`` use of."""
-        scale = mx.nd.minimum(1.0, self._clip_norm / (norm + 1e-12))
-        if made is not None:
+    def _clip(self, parameters: List[Parameter], norm: Optional[mx.nd.NDArray],
+              made: Optional[mx.nd.NDArray]) -> Optional[Callable]:
+        """Scale all gradients by min(1, clip_norm / norm); returns what updates only where that is ``made``."""
+        scale = mx.nd.minimum(1.0, self._clip_norm / (norm + 1e-12)) if self._clip_norm and norm is not None else None
+        if made is not None and SkippingAdam.does(self._optimizer, parameters):
+            return SkippingAdam(self._optimizer, made if scale is None else made * scale)
+        if scale is not None and made is not None:
             scale = mx.nd.where(made, scale, mx.nd.ones_like(scale))  # NaN times them would hide which were bad
         scales = {self._last: scale}
-        for grad in (grad for parameter in parameters for grad in _grads(parameter)):
-            if grad.context not in scales:
-                scales[grad.context] = scale.as_in_context(grad.context)
-            grad *= scales[grad.context].astype(grad.dtype, copy=False)
+        for grad in (grad for parameter in parameters for grad in _grads(parameter) if scale is not None):
+            grad *= on(scales, grad.context).astype(grad.dtype, copy=False)
+        return None if made is None else Undo(made)
 
     def _check_contexts(self) -> List[mx.Context]:
         """Gluon makes an updater for each of the contexts that this returns; one serves them all."""

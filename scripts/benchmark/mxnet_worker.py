@@ -14,6 +14,8 @@ def build(job: Dict[str, Any]) -> Dict[str, Callable[[], Any]]:
     runtime.configure(job["threads"])
     if job["work"] == "softmax":
         from .softmax import answers
+    elif job["work"] == "training":
+        from .training_worker import answers
     else:
         from .steps import answers
     return answers(SimpleNamespace(**job))

@@ -8,11 +8,16 @@ from typing import Any, Dict, List, Optional, Tuple
 from mxmp.command import check_at_least, flag, numbers
 from mxmp.writing import write_aside
 
-from .variants import MEMORY, VARIANTS, Workload
+from .variants import MEMORY, VARIANTS, WAYS, Workload
 
 _NUM_LAYERS, _HIDDEN_SIZE, _SEQ_LEN = "LSTM layers", "width of input, state and output", "time steps"
 _WARMUP_STEPS, _BATCH_SIZE = "untimed steps or rounds first", "rows of a batch"
 _VOCAB_SIZE, _NUM_MICROBATCHES = "tokens", "parts that a batch is cut into"
+
+
+def words(text: str) -> Tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(text.split(","))
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,6 @@ class Options:
     contexts: str = flag("cpu(0-1)", "where the stages live: \"cpu(0-1)\", \"gpu(0-3)\"")
     threads_per_context: int = flag(1, "CPU threads of each context")
     repeats: int = flag(5, "rounds: measurements of each variant")
-    hidden_size: int = flag(512, _HIDDEN_SIZE)
-    seq_len: int = flag(40, _SEQ_LEN)
     warmup_steps: int = flag(6, _WARMUP_STEPS)
     json: Optional[str] = flag(None, "file for all that was measured, and on what", type=str, metavar="FILE")
 
@@ -43,7 +46,15 @@ class Options:
 
 
 @dataclass(frozen=True)
-class PipelineOptions(Options):
+class LayerOptions(Options):
+    """What the commands ask that measure layers by themselves."""
+
+    hidden_size: int = flag(512, _HIDDEN_SIZE)
+    seq_len: int = flag(40, _SEQ_LEN)
+
+
+@dataclass(frozen=True)
+class PipelineOptions(LayerOptions):
     """Time forward and backward passes of a stack of LSTM layers, each variant in a process of its own, all of them in
     rounds, one at a time."""
 
@@ -55,7 +66,7 @@ class PipelineOptions(Options):
     matmul_size: int = flag(2048, "width of the square matrices whose products measure the machine's peak")
     variants: Optional[Tuple[str, ...]] = flag(
         None, f"what to measure, by default all of {', '.join(VARIANTS)}; and 'memory', the activations' peak memory "
-              "for 4 and for 16 micro-batches of 32 rows", type=lambda text: tuple(text.split(",")))
+              "for 4 and for 16 micro-batches of 32 rows", type=words)
     torch_python: Optional[str] = flag(
         None, "Python that has PyTorch, for the torch variants (default: this one)", type=str, metavar="PATH")
 
@@ -82,7 +93,7 @@ class PipelineOptions(Options):
 
 
 @dataclass(frozen=True)
-class SimulatorOptions(Options):
+class SimulatorOptions(LayerOptions):
     """Measure a stack of four LSTM layers in many configurations, in turns, with a profile of its layers in each round,
     and simulate each configuration with that profile."""
 
@@ -91,7 +102,7 @@ class SimulatorOptions(Options):
 
 
 @dataclass(frozen=True)
-class PlansOptions(Options):
+class PlansOptions(LayerOptions):
     """Measure three plans for LSTM layers between an embedding and a projection, in turns."""
 
     hidden_size: int = flag(256, _HIDDEN_SIZE)
@@ -105,7 +116,7 @@ class PlansOptions(Options):
 
 
 @dataclass(frozen=True)
-class SoftmaxOptions(Options):
+class SoftmaxOptions(LayerOptions):
     """Time projection, loss and gradients on one context and split over up to all of them, in turns; and find, in
     processes of their own, what memory one context's part takes."""
 
@@ -113,3 +124,28 @@ class SoftmaxOptions(Options):
     warmup_steps: int = flag(5, _WARMUP_STEPS)
     batch_size: int = flag(32, _BATCH_SIZE)
     vocab_size: int = flag(32000, _VOCAB_SIZE)
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Options):
+    """Time whole training steps of the translation model, as scripts/train_translation.py does them and in plain Gluon,
+    each way in a process of its own, all of them in rounds, one at a time."""
+
+    warmup_steps: int = flag(6, "untimed steps first")
+    steps: int = flag(12, "steps of a measurement, which do not wait for each other")
+    dataset: str = flag("multi30k", "what to train on, with its model's sizes", choices=("numbers", "multi30k"))
+    data_dir: Optional[str] = flag(None, "folder with multi30k's files; without it they are downloaded", type=str)
+    batch_size: int = flag(64, _BATCH_SIZE)
+    num_microbatches: int = flag(4, _NUM_MICROBATCHES)
+    ways: Optional[Tuple[str, ...]] = flag(None, f"what to measure, by default all of {', '.join(WAYS)}", type=words)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self.ways or () if name not in WAYS]
+        if unknown:
+            raise ValueError(f"--ways names {', '.join(map(repr, unknown))}; choose from {', '.join(WAYS)}")
+
+    @property
+    def selected(self) -> List[str]:
+        """The names asked for, each once, in the table's order."""
+        return [name for name in WAYS if name in (self.ways or WAYS)]

@@ -7,14 +7,15 @@ from mxmp import runtime
 from mxmp.command import Parser, add_flags
 from mxmp.writing import check_writable
 
-from .options import Options, PipelineOptions, PlansOptions, SimulatorOptions, SoftmaxOptions
+from .options import Options, PipelineOptions, PlansOptions, SimulatorOptions, SoftmaxOptions, TrainingOptions
 
 COMMANDS: Dict[str, Tuple[Type[Options], str]] = {
     "pipeline": (PipelineOptions,
                  "step time and memory of a stack of LSTM layers: plain, as a pipeline, and in PyTorch"),
     "simulator": (SimulatorOptions, "step times that the simulator predicts from a profile, beside measured ones"),
     "plans": (PlansOptions, "neighbouring layers apart, evenly many on each context, or as the planner wants them"),
-    "softmax": (SoftmaxOptions, "a softmax over a large vocabulary, undivided and split over contexts")}
+    "softmax": (SoftmaxOptions, "a softmax over a large vocabulary, undivided and split over contexts"),
+    "training": (TrainingOptions, "tokens a second in training the translation model, by schedule and in plain Gluon")}
 """Each command's options, whose docstring is its description, and what it measures in a line."""
 
 
@@ -42,12 +43,12 @@ def main() -> None:
 
 
 def compare(name: str, options: Any) -> None:
-    """Measure ``simulator``, ``plans`` or ``softmax`` in this process, print the table and save all of it."""
+    """Measure all but ``pipeline``, in this process or started by it, print the table and save all of it."""
     runtime.configure(options.threads_per_context)
     import mxnet as mx  # which must be configured first
 
-    from . import plans, simulator, softmax
-    command = {"simulator": simulator, "plans": plans, "softmax": softmax}[name]
+    from . import plans, simulator, softmax, training
+    command = {"simulator": simulator, "plans": plans, "softmax": softmax, "training": training}[name]
     rows = command.compare(options)
     machine = {**runtime.machine(), "mxnet": mx.__version__, **runtime.report()}
     print(f"{_heading(machine, options)}\n\n{command.table(rows)}")
@@ -56,8 +57,12 @@ def compare(name: str, options: Any) -> None:
 
 def _heading(machine: Dict[str, Any], options: Any) -> str:
     """Machine and flags."""
-    layers = (f"{options.vocab_size} tokens, inputs of {options.hidden_size}" if isinstance(options, SoftmaxOptions)
-              else f"{options.num_layers} LSTM layers of {options.hidden_size}")
+    if isinstance(options, TrainingOptions):
+        work = f"{options.dataset}, {options.num_microbatches} micro-batches, {options.steps} steps a measurement"
+    elif isinstance(options, SoftmaxOptions):
+        work = f"{options.vocab_size} tokens, inputs of {options.hidden_size}, {options.seq_len} steps"
+    else:
+        work = f"{options.num_layers} LSTM layers of {options.hidden_size}, {options.seq_len} steps"
     return (f"{machine['cores']} cores of {machine['cpu']}; MXNet {machine['mxnet']}, Python {machine['python']}; "
-            f"{machine['date']}\n{layers}, {options.seq_len} steps, {options.batch_size} rows; contexts "
+            f"{machine['date']}\n{work}, {options.batch_size} rows; contexts "
             f"{options.contexts} with {options.threads_per_context} threads each; medians of {options.repeats} rounds")

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,20 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("torch_1f1b", "pipeline", "all", "torch_1_microbatches", "1f1b", microbatches=True),
 ]}
 """All variants of the step by name, in the table's order."""
+
+
+class Way(NamedTuple):
+    """One way to train the translation model: ``work`` is a key of ``WORKS`` in `training_worker`; it works ``on`` what
+    a `Variant` does, and ``microbatches`` says whether the batch is cut."""
+
+    work: str
+    on: str = "one"
+    schedule: str = "1f1b"
+    microbatches: bool = True
+
+
+WAYS = {
+    "plain": Way("plain", microbatches=False), "plain_microbatches": Way("plain"), "one_stage": Way("pipeline"),
+    "two_threads": Way("plain", "threads", microbatches=False), "fill_drain": Way("pipeline", "all", "fill_drain"),
+    "1f1b": Way("pipeline", "all")}
+"""All ways to train by name, in the table's order."""

@@ -62,16 +62,29 @@ def test_a_bad_step_changes_no_bit_of_float16_and_its_float32_copies(optimizer, 
         steps(net, pipe, trainer, (1,), "float16", math.inf)
 
 
-@pytest.mark.parametrize("optimizer", sorted({*KNOWN} - {"sgld"}))  # sgld draws random numbers
-def test_good_steps_are_bit_by_bit_those_of_a_trainer_that_does_not_look(optimizer):
-    results = []
+def with_and_without(optimizer, **options):
+    """Everything after four good steps of a trainer that does not look whether they are, and of one that does."""
     for skip in (False, True):
         net = network(dense, dense, dense)
         with pipeline(net, (1, 2)) as pipe:
-            trainer = Trainer(pipe, optimizer, dict(RATE), clip_norm=0.5, skip_nonfinite=skip)
+            trainer = Trainer(pipe, optimizer, {**RATE, **options}, clip_norm=0.5, skip_nonfinite=skip)
             steps(net, pipe, trainer)
-            results.append(everything(net, trainer))
-    assert results[0] == results[1]
+            yield everything(net, trainer)
+
+
+@pytest.mark.parametrize("optimizer, options", [
+    *((name, {}) for name in KNOWN if name not in ("adam", "sgld")), ("adam", {"wd": 0.1})])  # sgld draws numbers
+def test_good_steps_are_bit_by_bit_those_of_a_trainer_that_does_not_look(optimizer, options):
+    plain, looked = with_and_without(optimizer, **options)
+    assert looked == plain
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_gradient": 0.01}, {"rescale_grad": 3.0, "beta1": 0.5},
+                                     {"epsilon": 0.1, "beta2": 0.9, "multi_precision": True}])
+def test_good_steps_of_adam_are_those_of_its_own_operator_but_for_rounding(options):
+    plain, looked = ({name: np.frombuffer(array, "float32") for name, array in each.items()}
+                     for each in with_and_without("adam", **options))
+    assert_same(looked, plain)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "lamb", "ftml", "adamax"])

@@ -1,7 +1,8 @@
-"""``scripts/benchmark simulator``, ``plans`` and ``softmax`` as a user runs them."""
+"""``scripts/benchmark simulator``, ``plans``, ``softmax`` and ``training`` as a user runs them."""
 import json
 
 import pytest
+from benchmark.variants import WAYS
 from helpers.programs import run
 
 TINY = ["--hidden_size", "8", "--seq_len", "8", "--batch_size", "8", "--repeats", "1", "--warmup_steps", "1"]
@@ -38,3 +39,13 @@ def test_a_softmax_is_measured_whole_and_in_parts(tmp_path):
     least = 2 * 4 * 300000 * (8 * 8 + 8)
     assert rows[0]["bytes"] > least and rows[1]["bytes"] > least and least / 2 < rows[2]["bytes"] < rows[1]["bytes"]
     assert done.stdout.count("| split over") == 2
+
+
+def test_training_is_measured_in_every_way(tmp_path):
+    done = run("benchmark", "training", "--dataset", "numbers", "--steps", "1", "--repeats", "1", "--warmup_steps", "1",
+               "--batch_size", "8", "--num_microbatches", "2", "--json", "all.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads((tmp_path / "all.json").read_text())["rows"]}
+    assert list(rows) == list(WAYS) and rows["1f1b"]["1f1b"] == 1
+    for row in rows.values():
+        assert row["plain"] == pytest.approx(row["tokens_per_second"] / rows["plain"]["tokens_per_second"])
