@@ -219,16 +219,15 @@ def _first_piece(array: mx.nd.NDArray, layout: str, letter: str, count: int) -> 
 def _living_on(context: mx.Context, blocks: Sequence[Block]) -> Iterator[None]:
     """Let the blocks' parameters live on one context and add up gradients, as in a pipeline, and undo it afterwards."""
     parameters: Dict[Parameter, Tuple[Any, str]] = {}
-    for block in blocks:
-        for parameter in block.collect_params().values():
-            known = parameter._data is not None or parameter._deferred_init
-            parameters[parameter] = parameter.list_ctx() if known else None, parameter.grad_req
-            if not known:
-                parameter.initialize(ctx=[context])
-            elif not isinstance(parameter, RowsParameter):  # a softmax that spans contexts does so here, too
-                parameter.reset_ctx([context])
-            if parameter.grad_req == "write":
-                parameter.grad_req = "add"
+    for parameter in {p: None for block in blocks for p in block.collect_params().values()}:  # once, if layers share it
+        known = parameter._data is not None or parameter._deferred_init
+        parameters[parameter] = parameter.list_ctx() if known else None, parameter.grad_req
+        if not known:
+            parameter.initialize(ctx=[context])
+        elif not isinstance(parameter, RowsParameter):  # a softmax that spans contexts does so here, too
+            parameter.reset_ctx([context])
+        if parameter.grad_req == "write":
+            parameter.grad_req = "add"
     try:
         yield
     finally:

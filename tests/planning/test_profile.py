@@ -59,6 +59,17 @@ def test_values_contexts_and_gradient_requests_stay_as_they_were():
         assert p.grad_req == "null" or not p.grad().asnumpy().any()
 
 
+@pytest.mark.parametrize("grad_req", ["write", "add", "null"])
+def test_a_parameter_of_two_layers_stays_as_it_was(grad_req):
+    first = gluon_nn.Dense(3, in_units=3, flatten=False)
+    layers = [first, gluon_nn.Dense(3, in_units=3, flatten=False, params=first.params)]
+    first.initialize(ctx=[mx.cpu(0), mx.cpu(1)])
+    first.collect_params().setattr("grad_req", grad_req)
+    profile(layers, CPUS, mx.nd.ones((2, 4, 3)), repeats=1)
+    assert [(p.grad_req, p.list_ctx()) for p in first.collect_params().values()] == \
+        [(grad_req, [mx.cpu(0), mx.cpu(1)])] * 2
+
+
 def test_a_foreign_layer_of_unknown_work_is_measured_too():
     layers = [gluon_nn.Conv1D(3, 2, in_channels=4), gluon_nn.Lambda(lambda x: x * 2)]
     costs = profile(layers, CPUS[:1], mx.nd.ones((2, 4, 5)), repeats=1).costs()
