@@ -24,10 +24,6 @@ def words(text: str) -> Tuple[str, ...]:
 class Options:
     """What all commands ask; every whole number must be at least 1."""
 
-    contexts: str = flag("cpu(0-1)", "where the stages live: \"cpu(0-1)\", \"gpu(0-3)\"")
-    threads_per_context: int = flag(1, "CPU threads of each context")
-    repeats: int = flag(5, "rounds: measurements of each variant")
-    warmup_steps: int = flag(6, _WARMUP_STEPS)
     json: Optional[str] = flag(None, "file for all that was measured, and on what", type=str, metavar="FILE")
 
     def __post_init__(self) -> None:
@@ -46,7 +42,17 @@ class Options:
 
 
 @dataclass(frozen=True)
-class LayerOptions(Options):
+class TimedOptions(Options):
+    """What all commands ask that measure on this machine."""
+
+    contexts: str = flag("cpu(0-1)", "where the stages live: \"cpu(0-1)\", \"gpu(0-3)\"")
+    threads_per_context: int = flag(1, "CPU threads of each context")
+    repeats: int = flag(5, "rounds: measurements of each variant")
+    warmup_steps: int = flag(6, _WARMUP_STEPS)
+
+
+@dataclass(frozen=True)
+class LayerOptions(TimedOptions):
     """What the commands ask that measure layers by themselves."""
 
     hidden_size: int = flag(512, _HIDDEN_SIZE)
@@ -127,7 +133,7 @@ class SoftmaxOptions(LayerOptions):
 
 
 @dataclass(frozen=True)
-class TrainingOptions(Options):
+class TrainingOptions(TimedOptions):
     """Time whole training steps of the translation model, as scripts/train_translation.py does them and in plain Gluon,
     each way in a process of its own, all of them in rounds, one at a time."""
 
@@ -149,3 +155,17 @@ class TrainingOptions(Options):
     def selected(self) -> List[str]:
         """The names asked for, each once, in the table's order."""
         return [name for name in WAYS if name in (self.ways or WAYS)]
+
+
+@dataclass(frozen=True)
+class PublishedOptions(Options):
+    """Cut and simulate two translation models by profiles that others published of them, layer by layer on V100 boards;
+    nothing is measured."""
+
+    contexts: Tuple[int, ...] = flag("2,4,8", "numbers of contexts", type=numbers)
+    num_microbatches: Tuple[int, ...] = flag("8,32", "numbers of micro-batches, each as large as the profiles' batch",
+                                             type=numbers)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(1, self, "contexts", "num_microbatches")

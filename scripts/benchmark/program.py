@@ -7,7 +7,15 @@ from mxmp import runtime
 from mxmp.command import Parser, add_flags
 from mxmp.writing import check_writable
 
-from .options import Options, PipelineOptions, PlansOptions, SimulatorOptions, SoftmaxOptions, TrainingOptions
+from .options import (
+    Options,
+    PipelineOptions,
+    PlansOptions,
+    PublishedOptions,
+    SimulatorOptions,
+    SoftmaxOptions,
+    TrainingOptions,
+)
 
 COMMANDS: Dict[str, Tuple[Type[Options], str]] = {
     "pipeline": (PipelineOptions,
@@ -15,7 +23,8 @@ COMMANDS: Dict[str, Tuple[Type[Options], str]] = {
     "simulator": (SimulatorOptions, "step times that the simulator predicts from a profile, beside measured ones"),
     "plans": (PlansOptions, "neighbouring layers apart, evenly many on each context, or as the planner wants them"),
     "softmax": (SoftmaxOptions, "a softmax over a large vocabulary, undivided and split over contexts"),
-    "training": (TrainingOptions, "tokens a second in training the translation model, by schedule and in plain Gluon")}
+    "training": (TrainingOptions, "tokens a second in training the translation model, by schedule and in plain Gluon"),
+    "published": (PublishedOptions, "what planner and simulator make of profiles that others published")}
 """Each command's options, whose docstring is its description, and what it measures in a line."""
 
 
@@ -38,8 +47,20 @@ def main() -> None:
     if isinstance(options, PipelineOptions):
         from . import pipeline  # needs no framework
         pipeline.run(options)
+    elif isinstance(options, PublishedOptions):
+        predict(options)
     else:
         compare(name, options)
+
+
+def predict(options: PublishedOptions) -> None:
+    """Simulate with published profiles, print the table and save all of it."""
+    runtime.configure()
+    from . import published  # it loads MXNet, which must be configured first
+
+    rows = published.compare(options)
+    print(published.table(rows))
+    options.save({"flags": options.flags, "rows": rows})
 
 
 def compare(name: str, options: Any) -> None:

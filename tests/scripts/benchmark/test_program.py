@@ -11,6 +11,8 @@ from helpers.programs import run
     (["pipeline", "--json", "no-such-folder/all.json"], "no-such-folder/all.json"),
     (["simulator", "--contexts", "cpu(0)"], "the simulator's configurations are for 4 layers and 2 contexts"),
     (["plans", "--batch_size", "0"], "--batch_size must be at least 1, got 0"),
+    (["published", "--num_microbatches", "8,0"], "--num_microbatches must be at least 1, got (8, 0)"),
+    (["published", "--contexts", "18"], "17 layers cannot fill 18 stages; use at most 17 contexts"),
     (["plans", "--json", "no-such-folder/all.json"], "no-such-folder/all.json"),
 ])
 def test_a_mistake_is_one_line(tmp_path, args, line):
