@@ -55,6 +55,17 @@ def test_links_and_pictures_are_there(page):
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_tests_that_a_page_names_are_there(page):
+    tests = {f"/{path.relative_to(ROOT).as_posix()}": path.read_text(encoding="utf-8")
+             for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`([\w/]*test_\w+\.py)?(?:::)?(test_\w+)?`", page.read_text(encoding="utf-8"))
+    missing = [(file, name) for file, name in named if not any(
+        path.endswith(f"/{file}" if file else "") and f"def {name}" + "(" * bool(name) in text
+        for path, text in tests.items())]
+    assert missing == []
+
+
 def test_readmes_flags_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text[text.index("## The flags"):text.index("## What it depends on")]

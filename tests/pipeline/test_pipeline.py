@@ -49,6 +49,31 @@ def test_an_uneven_and_a_small_batch_are_cut_into_nearly_equal_parts():
             assert_same(gradients(chain), expected)
 
 
+@pytest.mark.parametrize("schedule, chunks", [("fill_drain", 1), ("1f1b", 1), ("1f1b", 2), ("wavefront", 3)])
+def test_batches_of_other_lengths_and_sizes_may_follow_each_other(schedule, chunks):
+    values, loss, rng = random_values(lstm_chain()), gluon.loss.L2Loss(), np.random.RandomState(2)
+    chain = lstm_chain()
+    with pipelined(chain, values, loss, (2, 1, 3), 3, schedule=schedule, num_chunks=chunks) as pipe:
+        for rows, length in ((8, 4), (8, 9), (5, 2), (2, 7), (8, 4)):
+            x, y = mx.nd.array(rng.randn(rows, length, 5)), mx.nd.array(rng.randn(rows, length, 3))
+            expected_loss, expected = plain(lstm_chain(), values, loss, [x], [y])
+            np.testing.assert_allclose(pipe.forward_backward(x, y).asnumpy(), expected_loss, 1e-5)
+            assert_same(gradients(chain), expected)
+
+
+@pytest.mark.parametrize("schedule", ["fill_drain", "1f1b", "wavefront"])
+def test_evaluating_before_the_first_step_and_between_steps_changes_no_gradient(schedule):
+    x, y = batch()
+    values, loss = random_values(lstm_chain()), gluon.loss.L2Loss()
+    _, expected = plain(lstm_chain(), values, loss, [x], [y])
+    chain = lstm_chain()
+    with pipelined(chain, values, loss, (3, 3), 4, schedule=schedule) as pipe:
+        for _ in range(2):
+            pipe(x[:3])
+            pipe.forward_backward(x, y)
+            assert_same(gradients(chain), expected)
+
+
 def test_stages_hold_their_own_parameters_only():
     chain = lstm_chain()
     with pipelined(chain, random_values(chain), None, (2, 4), 1) as pipe:
@@ -84,7 +109,9 @@ class Multiply(gluon.HybridBlock):
         return x * carried
 
 
-def test_an_array_that_a_stage_only_carries_gets_its_gradient():
+@pytest.mark.parametrize("microbatches", [1, 2, 5])
+@pytest.mark.parametrize("schedule", ["fill_drain", "1f1b", "wavefront"])
+def test_an_array_that_a_stage_only_carries_gets_its_gradient(schedule, microbatches):
     def build():
         chain = Chain()
         dense = [gluon.nn.Dense(5, flatten=False, in_units=5, activation="tanh") for _ in range(3)]
@@ -96,7 +123,7 @@ def test_an_array_that_a_stage_only_carries_gets_its_gradient():
     values, loss = random_values(build()), gluon.loss.L2Loss()
     _, expected = plain(build(), values, loss, [x], [y])
     chain = build()
-    with pipelined(chain, values, loss, (2, 1, 1), 2) as pipe:
+    with pipelined(chain, values, loss, (2, 1, 1), microbatches, schedule=schedule) as pipe:
         pipe.forward_backward(x, y)
         assert_same(gradients(chain), expected)
 
