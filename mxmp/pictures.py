@@ -11,19 +11,26 @@ _COLOURS = {"F": "#8fb8de", "B": "#f2b279"}
 _COMPUTE, _MEMORY, _LAYER, _BOX = "#f2b279", "#9ccb9c", "#8fb8de", "#f4f4f4"
 
 
-def draw_units(path: str, spans: Sequence[Span], rows: Sequence[str], title: str) -> None:
-    """Draw a row per stage (``rows`` are their names) and a box per unit to ``path``; its ending chooses the format."""
+def draw_units(path: str, spans: Sequence[Span], rows: Sequence[str], title: str,
+               rows_of_stages: Sequence[int] = ()) -> None:
+    """Draw ``rows``, of which these are the names, and a box per unit to ``path``; its ending chooses the format.
+
+    Each stage has a row of its own, unless ``rows_of_stages`` say which; a unit's text begins with its stage then.
+    """
     from matplotlib.figure import Figure  # takes half a second to load
     begin = min(start for _, start, _ in spans)
     milliseconds = 1e3 * (max(end for _, _, end in spans) - begin)
     chunked = any(unit.chunk for unit, _, _ in spans)
+    staged = len(rows_of_stages) > len(rows)
     figure = Figure(figsize=(10, 0.8 + 0.7 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for unit, start, end in spans:
         left, width = 1e3 * (start - begin), 1e3 * (end - start)
-        axes.barh(unit.stage, width, left=left, height=0.8, color=_COLOURS[unit.kind], edgecolor="white")
+        row = rows_of_stages[unit.stage] if staged else unit.stage
+        axes.barh(row, width, left=left, height=0.8, color=_COLOURS[unit.kind], edgecolor="white")
         if width > 0.012 * milliseconds:  # else the letters would cover the neighbours
-            axes.text(left + width / 2, unit.stage, f"{unit.microbatch}.{unit.chunk}" if chunked else str(unit),
+            text = f"{unit.microbatch}.{unit.chunk}" if chunked else str(unit)
+            axes.text(left + width / 2, row, f"{unit.stage}{unit}" if staged else text,
                       ha="center", va="center", fontsize=7 if chunked else 8)
     axes.set_yticks(range(len(rows)), rows)
     axes.invert_yaxis()

@@ -44,7 +44,8 @@ class Pipeline(StagedChain):
         Parts that each micro-batch is cut into along its time axis, for chains whose layers only look back; a shorter
         sequence is cut into fewer. Recurrent layers hand their states from chunk to chunk.
     schedule : str, default "1f1b"
-        "1f1b", "fill_drain" or "wavefront"; docs/pipeline.md says when to use which.
+        "1f1b", "fill_drain", "wavefront", or "interleaved" for a plan whose contexts come again and again;
+        docs/pipeline.md says when to use which.
     layout : str, default "NTC"
         Axes of the chain's inputs and outputs: "NTC" (batch first) or "TNC" (time first). Arrays with one axis have
         the batch there.
@@ -56,8 +57,8 @@ class Pipeline(StagedChain):
     Raises
     ------
     ValueError
-        If the layers are not a chain, the plan does not place every layer exactly once, an option is none of those
-        above, a layer cannot run in time chunks, a parameter is sparse, or another open pipeline has it elsewhere.
+        If the layers are not a chain, the plan does not place every layer exactly once, its contexts do not suit the
+        schedule, an option is none of those above, a layer cannot run in time chunks, a parameter is sparse, or another open pipeline has it elsewhere.
 
     Notes
     -----
@@ -80,7 +81,7 @@ class Pipeline(StagedChain):
         if num_chunks > 1:
             check_chunkable(chain._children)
         check_layouts(chain._children, layout, loss)
-        super().__init__(chain, plan, loss, reduction)
+        super().__init__(chain, plan, loss, reduction, schedule)
         self.num_microbatches, self.num_chunks = num_microbatches, num_chunks
         self.schedule, self.layout, self.reduction, self.hybridize = schedule, layout, reduction, hybridize
         self._adding = AddingUp()
@@ -90,7 +91,7 @@ class Pipeline(StagedChain):
 
     def timeline(self) -> Timeline:
         """Returns a recording of when each unit really runs, until its ``stop()`` or the end of its ``with`` block."""
-        self._timeline = Timeline(self.plan.contexts)
+        self._timeline = Timeline(self.plan.contexts, self.schedule)
         return self._timeline
 
     def watchdog(self, seconds: float, stalled: Callable[[str], None]) -> Watchdog:
@@ -207,8 +208,7 @@ class Pipeline(StagedChain):
         if timeline:
             timeline.begin_step()
         drawing = training or autograd.is_training()
-        step = Step(self.schedule if training else None, len(self.stages), feed, pieces,
-                    self._seed if drawing else None, timeline)
+        step = Step(self.schedule, self.plan.contexts, feed, pieces, self._seed if drawing else None, timeline)
         begun.append(step)
         if self._watchdog:
             self._watchdog.begin(step)

