@@ -58,7 +58,8 @@ class Pipeline(StagedChain):
     ------
     ValueError
         If the layers are not a chain, the plan does not place every layer exactly once, its contexts do not suit the
-        schedule, an option is none of those above, a layer cannot run in time chunks, a parameter is sparse, or another open pipeline has it elsewhere.
+        schedule, an option is none of those above, a layer cannot run in time chunks, a parameter is sparse, or another
+        open pipeline has it elsewhere.
 
     Notes
     -----
@@ -230,7 +231,8 @@ class Pipeline(StagedChain):
         """Let every stage's thread issue its units of a ``step``; called once a step.
 
         A hook: a subclass may issue them in another way, ``step.begin(stage)`` for each of ``stages``, then
-        ``step.issue(unit)`` for every unit of ``step.schedule``, in an order in which each comes after what it needs.
+        ``step.issue(unit)`` for every unit of ``step.schedule``, in an order in which each comes after what it needs,
+        and after those before it in its row.
         """
         step.run_all(self.stages, self._threads.others)
 

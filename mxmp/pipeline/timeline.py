@@ -19,8 +19,8 @@ class Timeline:
 
     The engine notes the time when a unit's results are there, in a thread of MXNet's that no unit waits for: the times
     are those of the work, not of its issuing. A unit starts when it has been issued, the unit before it in its row
-    of the schedule has ended, and what it takes from other stages is there; so its time includes the transfer. Neither the steps
-    nor the units wait for the notes; `spans` and what uses them do.
+    of the schedule has ended, and what it takes from other stages is there; so its time includes the transfer. Neither
+    the steps nor the units wait for the notes; `spans` and what uses them do.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ class Timeline:
         names = [{"name": "thread_name", "ph": "M", "pid": 0, "tid": i, "args": {"name": str(context)}}
                  for i, context in enumerate(self.contexts)]
         staged = len(self._stages) > len(self.contexts)
-        events = [{"name": f"{unit.stage}{unit}" if staged else str(unit), "cat": "forward" if unit.kind == "F" else "backward", "ph": "X", "pid": 0,
-                   "tid": self._rows[unit.stage], "ts": 1e6 * start, "dur": 1e6 * (end - start),
+        events = [{"name": f"{unit.stage}{unit}" if staged else str(unit), "ph": "X", "pid": 0,
+                   "cat": "forward" if unit.kind == "F" else "backward", "tid": self._rows[unit.stage], "ts": 1e6 * start, "dur": 1e6 * (end - start),
                    "args": {"microbatch": unit.microbatch, "chunk": unit.chunk}} for unit, start, end in self.spans]
         with write_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": names + events, "displayTimeUnit": "ms"}, file)

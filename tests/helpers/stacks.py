@@ -47,9 +47,9 @@ def plain(chain, values, loss, data, label):
     return total.asnumpy(), gradients(chain)
 
 
-def pipelined(chain, values, loss, counts, microbatches=1, **options):
+def pipelined(chain, values, loss, counts, microbatches=1, contexts=CONTEXTS, **options):
     """A pipeline over as many contexts as there are counts, with the given values."""
-    pipe = Pipeline(chain, Plan(counts, CONTEXTS[:len(counts)]), loss, microbatches, **options)
+    pipe = Pipeline(chain, Plan(counts, contexts[:len(counts)]), loss, microbatches, **options)
     pipe.initialize()
     set_values(chain, values)
     return pipe

@@ -4,7 +4,7 @@ import itertools
 import mxnet as mx
 import numpy as np
 import pytest
-from helpers.stacks import assert_same, pipelined, random_values
+from helpers.stacks import CONTEXTS, assert_same, pipelined, random_values
 from mxnet import gluon
 
 from mxmp import Trainer
@@ -23,12 +23,12 @@ def chain_with(dropout):
     return chain
 
 
-def trained(dropout, counts, schedule, microbatches, chunks, seeds=(0, 1, 2)):
+def trained(dropout, counts, schedule, microbatches, chunks, seeds=(0, 1, 2), contexts=CONTEXTS):
     """Loss of every step and all parameters after it."""
     rng, chain, found = np.random.RandomState(0), chain_with(dropout), {}
     data, labels = mx.nd.array(rng.randn(6, 7, 4)), mx.nd.array(rng.randn(6, 7, 3))
     with pipelined(chain, random_values(chain), gluon.loss.L2Loss(batch_axis=1), counts, microbatches,
-                   num_chunks=chunks, schedule=schedule, layout="TNC") as pipe:
+                   num_chunks=chunks, schedule=schedule, layout="TNC", contexts=contexts) as pipe:
         trainer = Trainer(pipe, "sgd", {"learning_rate": 0.5, "momentum": 0.9})
         for i, seed in enumerate(seeds):
             pipe.seed(seed)
@@ -53,6 +53,13 @@ def test_what_is_dropped_does_not_depend_on_the_schedule(counts, microbatches, c
     assert_same(second, first)
     if 1 in (microbatches, chunks):  # else the wavefront's units draw in another order
         assert_same(third, first)
+
+
+@pytest.mark.parametrize("microbatches, chunks", CUTS)
+def test_what_is_dropped_does_not_depend_on_whether_stages_are_interleaved(microbatches, chunks):
+    first, second = (trained(0.3, COUNTS[2], schedule, microbatches, chunks, contexts=CONTEXTS[:2] * 2)
+                     for schedule in ("1f1b", "interleaved"))
+    assert_same(second, first)
 
 
 def test_without_dropout_seeds_and_plans_do_not_matter():

@@ -15,6 +15,7 @@ from mxmp.nn import Chain, LSTMLayer, Select
 
 ROWS, LENGTH, SIZE, CLASSES = 9, 7, 4, 3  # rows and steps that most numbers of parts cut unevenly
 COUNTS = {1: (5,), 2: (2, 3), 3: (1, 2, 2), 4: (1, 1, 1, 2)}
+BY_TURNS = {1: ((1, 1, 3), CONTEXTS[:1] * 3), 2: ((1, 1, 2, 1), CONTEXTS[:2] * 2)}  # plans by contexts
 TOLERANCE = {"float32": (1e-5, 1e-6), "float64": (1e-12, 1e-14)}
 ADAM = {"learning_rate": 0.01, "epsilon": 0.01}  # with less Adam's steps hardly depend on the gradients' scale
 STEPS = 5
@@ -118,26 +119,24 @@ def plain_outputs(file, dtype):
     return by_hand(chain, *batch(dtype)[0], [layer.begin_state(ROWS) for layer in list(chain)[:3]])[0].asnumpy()
 
 
-def pipeline(chain, file, contexts, *args):
-    pipe = Pipeline(chain, Plan(COUNTS[contexts], CONTEXTS[:contexts]), *args, layout="TNC")
+def pipeline(chain, file, plan, *args):
+    pipe = Pipeline(chain, Plan(*plan), *args, layout="TNC")
     pipe.load_parameters(file)
     return pipe
 
 
 def every_cut(test):
-    """Run a test with every number of contexts, micro-batches and chunks, and both types."""
-    for name, choices in {"dtype": list(TOLERANCE), "chunks": (1, 2, 5), "microbatches": (1, 2, 3, 8),
-                          "contexts": (1, 2, 3, 4)}.items():
+    """Run a test with every number of micro-batches and chunks, and both types."""
+    for name, choices in {"dtype": list(TOLERANCE), "chunks": (1, 2, 5), "microbatches": (1, 2, 3, 8)}.items():
         test = pytest.mark.parametrize(name, choices)(test)
     return test
 
 
-@every_cut
-@pytest.mark.parametrize("schedule", ["fill_drain", "1f1b", "wavefront"])
-def test_training_gives_what_plain_gluon_gives(files, contexts, schedule, microbatches, chunks, dtype):
+def check_training(files, plan, schedule, microbatches, chunks, dtype):
+    """Compare a pipeline's training steps with plain Gluon's."""
     inputs, labels = batch(dtype)
     chain, loss = build(dtype), gluon.loss.SoftmaxCrossEntropyLoss(batch_axis=1)
-    with pipeline(chain, files[dtype], contexts, loss, microbatches, chunks, schedule) as pipe:
+    with pipeline(chain, files[dtype], plan, loss, microbatches, chunks, schedule) as pipe:
         actual = train(chain, inputs[0], first_states(pipe.begin_state(ROWS)),
                        lambda states: pipe.forward_backward(inputs, labels, states),
                        Trainer(pipe, "adam", ADAM))
@@ -146,7 +145,24 @@ def test_training_gives_what_plain_gluon_gives(files, contexts, schedule, microb
 
 
 @every_cut
-def test_outputs_are_those_of_plain_gluon(files, contexts, microbatches, chunks, dtype):
-    with pipeline(build(dtype), files[dtype], contexts, None, microbatches, chunks) as pipe:
-        outputs = pipe(batch(dtype)[0])  # in one order, whatever the schedule
+@pytest.mark.parametrize("contexts", COUNTS)
+@pytest.mark.parametrize("schedule", ["fill_drain", "1f1b", "wavefront"])
+def test_training_gives_what_plain_gluon_gives(files, contexts, schedule, microbatches, chunks, dtype):
+    plan = COUNTS[contexts], CONTEXTS[:contexts]
+    check_training(files, plan, schedule, microbatches, chunks, dtype)
+
+
+@every_cut
+@pytest.mark.parametrize("contexts", BY_TURNS)
+def test_interleaved_training_gives_what_plain_gluon_gives(files, contexts, microbatches, chunks, dtype):
+    check_training(files, BY_TURNS[contexts], "interleaved", microbatches, chunks, dtype)
+
+
+@every_cut
+@pytest.mark.parametrize("schedule, plan", [
+    *(("1f1b", (counts, CONTEXTS[:len(counts)])) for counts in COUNTS.values()),  # the others evaluate in its order
+    *(("interleaved", plan) for plan in BY_TURNS.values())])
+def test_outputs_are_those_of_plain_gluon(files, schedule, plan, microbatches, chunks, dtype):
+    with pipeline(build(dtype), files[dtype], plan, None, microbatches, chunks, schedule) as pipe:
+        outputs = pipe(batch(dtype)[0])
     np.testing.assert_allclose(outputs.asnumpy(), plain_outputs(files[dtype], dtype), *TOLERANCE[dtype])

@@ -76,7 +76,7 @@ def with_layer(block, place, counts=(1, 1, 3), **options):
     return pipe
 
 
-@pytest.mark.parametrize("schedule", ["1f1b", "fill_drain", "wavefront"])
+@pytest.mark.parametrize("schedule", ["1f1b", "fill_drain", "wavefront", "interleaved"])
 @pytest.mark.parametrize("place, stage", [(0, 0), (1, 1), (3, 2)])
 def test_an_exception_has_its_stage_layer_and_microbatch_and_the_pipeline_goes_on(place, stage, schedule):
     picky = Picky()

@@ -194,7 +194,9 @@ print(len([pipe(batch) for batch in data]))
     assert len(found) == 7 and len(set(found[:6])) == 1 and found[6] == "2"
 
 
-def test_ctrl_c_at_any_moment_leaves_a_pipeline_that_gives_the_same_gradients():
+@pytest.mark.parametrize("schedule, plan", [("1f1b", Plan((3, 5), CONTEXTS[:2])),
+                                            ("interleaved", Plan((2, 1, 2, 3), CONTEXTS[:2] * 2))])
+def test_ctrl_c_at_any_moment_leaves_a_pipeline_that_gives_the_same_gradients(schedule, plan):
     """A hundred interrupts, each at another moment of a step."""
     class Slow(gluon.Block):
         """Takes a moment while it is issued."""
@@ -206,7 +208,7 @@ def test_ctrl_c_at_any_moment_leaves_a_pipeline_that_gives_the_same_gradients():
     layers = [Slow(), *lstm_chain(), Slow()]
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with Pipeline(layers, Plan((3, 5), CONTEXTS[:2]), gluon.loss.L2Loss(), 4) as pipe:
+        with Pipeline(layers, plan, gluon.loss.L2Loss(), 4, schedule=schedule) as pipe:
             pipe.initialize(mx.init.Uniform(0.5))
             loss, grads = pipe.forward_backward(*batch()).asscalar(), gradients(pipe.chain)
             interrupted = 0

@@ -207,3 +207,24 @@ def test_a_recording_of_nothing_is_an_error(use, tmp_path):
     with pytest.raises(ValueError, match="nothing was recorded"):
         use(Timeline(CONTEXTS[:2]), str(tmp_path / "none.png"))
     assert not list(tmp_path.iterdir())
+
+
+def test_interleaved_stages_are_drawn_in_their_contexts_rows(tmp_path):
+    plan = Plan((1, 1, 2, 2), CONTEXTS[:2] * 2)
+    with Pipeline(lstm_chain(), plan, gluon.loss.L2Loss(), 3, schedule="interleaved") as pipe:
+        pipe.initialize()
+        with pipe.timeline() as timeline:
+            pipe.forward_backward(X, Y)
+    spans, rows = timeline.spans, SCHEDULES["interleaved"](plan.contexts, 3, 1)
+    assert timeline.contexts == tuple(CONTEXTS[:2])
+    for row, units in enumerate(rows):
+        mine = sorted((span for span in spans if span.unit.stage % 2 == row), key=lambda span: (span.start, span.end))
+        assert [span.unit for span in mine] == units
+        assert all(before.end <= after.start for before, after in zip(mine, mine[1:]))
+    assert timeline.ideal_share() == pytest.approx(3 * 2 / (3 * 2 + 1))
+    timeline.save(str(tmp_path / "step.svg"))
+    assert "<!-- 2F0 -->" in (tmp_path / "step.svg").read_text()
+    timeline.save_trace(str(tmp_path / "step.json"))
+    events = json.loads((tmp_path / "step.json").read_text(encoding="utf-8"))["traceEvents"]
+    assert {(event["name"], event["tid"]) for event in events if event["ph"] == "X"} == {
+        (f"{unit.stage}{unit}", row) for row, units in enumerate(rows) for unit in units}
