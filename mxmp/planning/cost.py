@@ -71,6 +71,12 @@ def parameter_bytes(costs: Sequence[LayerCost]) -> int:
     return sum({name: size * cost.itemsize for cost in costs for name, size in cost.sizes.items()}.values())
 
 
+def activation_bytes(costs: Sequence[LayerCost], layers: range) -> int:
+    """The bytes that a stage of these ``layers`` keeps of one unit, copies of its inputs among them."""
+    received = costs[layers.start - 1].sent_bytes if layers.start else 0
+    return received + sum(costs[i].activation_bytes for i in layers)
+
+
 def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimizer_states: int = 2) -> int:
     """Bytes that a stage needs.
 
@@ -91,6 +97,4 @@ def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimi
         Parameters, gradients, optimizer's states and live activations, copies of its inputs among them.
     """
     own = [costs[i] for i in layers]
-    received = costs[layers.start - 1].sent_bytes if layers.start else 0
-    return parameter_bytes(own) * (2 + optimizer_states) + live * (
-        received + sum(cost.activation_bytes for cost in own))
+    return parameter_bytes(own) * (2 + optimizer_states) + live * activation_bytes(costs, layers)

@@ -4,8 +4,10 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import Any, Callable, List, Optional, Sequence, Union
 
+from .turns import Parts, cut_by_turns
+
 INFINITY = float("inf")
-Memory = Union[Sequence[float], Callable[[int, range], float]]
+Memory = Union[Sequence[float], Callable[[int, range], float], Callable[[int, Parts], float]]
 
 
 class Segments:
@@ -15,15 +17,18 @@ class Segments:
                  transfer: Optional[Sequence[float]], speeds: Optional[Sequence[float]]) -> None:
         # of every run of layers: a difference of two long sums would lose what is small beside them
         self._sums = _sums(costs)
-        self._speeds = list(speeds or [1.0] * num_stages)
+        self.rest = [sums[-1] for sums in self._sums]  # the work from each layer on
+        self.speeds = list(speeds or [1.0] * num_stages)
         self._sent = [0.0, *(transfer or [0.0] * (len(costs) - 1)), 0.0]
         self._limits = list(memory_limit) if isinstance(memory_limit, Sequence) else [memory_limit] * num_stages
         self._memory = _memory(memory)
+        self._memory_of_parts = memory if callable(memory) else lambda context, parts: sum(
+            self._memory(context, part) for part in parts)
         self.is_uniform = not callable(memory) and len(set(self._limits)) == 1  # so that more contexts can be tried
 
     def time(self, stage: int, start: int, end: int) -> float:
         """Time of the layers, and of sending at both ends."""
-        return self._sums[start][end - start] / self._speeds[stage] + self._sent[start] + self._sent[end]
+        return self._sums[start][end - start] / self.speeds[stage] + self._sent[start] + self._sent[end]
 
     def sent(self, end: int) -> float:
         """Time to send what the layer before ``end`` puts out."""
@@ -32,6 +37,20 @@ class Segments:
     def memory(self, stage: int, start: int, end: int) -> float:
         """What the layers hold on the stage."""
         return self._memory(stage, range(start, end))
+
+    def time_of_parts(self, context: int, parts: Parts) -> float:
+        """Time of a context's stages, or infinity if they do not fit."""
+        if self.fill_of_parts(context, parts) > 1:
+            return INFINITY
+        return sum(self.time(context, part.start, part.stop) for part in parts)
+
+    def fill_of_parts(self, context: int, parts: Parts) -> float:
+        """Memory of a context's stages as a share of the limit."""
+        return 0.0 if self._limits[context] is None else self.memory_of_parts(context, parts) / self._limits[context]
+
+    def memory_of_parts(self, context: int, parts: Parts) -> float:
+        """What a context's stages hold."""
+        return self._memory_of_parts(context, parts)
 
     def limit(self, stage: int) -> float:
         """The most that the stage can hold."""
@@ -47,12 +66,16 @@ class Segments:
 
 
 def check(costs: Sequence[float], num_stages: int, memory: Any, memory_limit: Any, transfer: Optional[Sequence[float]],
-          speeds: Optional[Sequence[float]]) -> None:
+          speeds: Optional[Sequence[float]], stages_per_context: int = 1) -> None:
     """Refuse numbers that make no sense, by a ValueError with the number and what it should be."""
     if num_stages < 1:
         raise ValueError(f"num_stages must be at least 1, got {num_stages}")
-    if len(costs) < num_stages:
-        raise ValueError(f"{len(costs)} layers cannot fill {num_stages} stages; use at most {len(costs)} contexts")
+    if stages_per_context < 1:
+        raise ValueError(f"stages_per_context must be at least 1, got {stages_per_context}")
+    if len(costs) < num_stages * stages_per_context:
+        each = f" of {stages_per_context} stages each" if stages_per_context > 1 else ""
+        raise ValueError(f"{len(costs)} layers cannot fill {num_stages * stages_per_context} stages; use at most "
+                         f"{len(costs) // stages_per_context} contexts{each}")
     _check_list("costs", costs, len(costs), "layer")
     if transfer is not None:
         _check_list("transfer", transfer, len(costs) - 1, "the cut after layer")
@@ -109,22 +132,26 @@ class Misfit(ValueError):
 
 def balance(costs: Sequence[float], num_stages: int, memory: Optional[Memory] = None,
             memory_limit: Union[None, float, Sequence[float]] = None, transfer: Optional[Sequence[float]] = None,
-            speeds: Optional[Sequence[float]] = None) -> List[int]:
+            speeds: Optional[Sequence[float]] = None, stages_per_context: int = 1) -> List[int]:
     """Cut a chain into contiguous stages so that the slowest stage is as fast as possible.
 
     Dynamic programming over prefixes, exact: ``best[s][i]``, the least possible maximum of the first i layers on s
     stages, is the minimum over j of ``max(best[s-1][j], time of layers j..i-1 on stage s)``. Of all partitions that
     reach the optimum, a second pass of the same kind takes the one that sends least. O(stages x layers^2).
 
+    With several stages per context, which lie by turns, the slowest *context* is as fast as possible: the sums of its
+    stages' times and memory count. That takes a search, exact too; its time grows with the ways to cut the chain.
+
     Parameters
     ----------
     costs : sequence of float
         Time of each layer on a context of speed 1, in any unit, at least 0.
     num_stages : int
-        Number of stages; each gets at least one layer.
+        Number of stages or, if ``stages_per_context`` is above 1, of contexts; each stage gets at least one layer.
     memory : sequence of float, callable or None
         What must fit: of each layer, or ``memory(stage, layers)`` for a range of layers on a stage, where it depends
-        on the stage (1F1B) or is not a sum (shared parameters). It must not shrink when a layer is added.
+        on the stage (1F1B) or is not a sum (shared parameters). It must not shrink when a layer is added. With several
+        stages per context it is ``memory(context, parts)`` for a tuple of ranges.
     memory_limit : float, sequence of float or None
         The most that each stage can hold, one number for all or one for each; in the unit of ``memory``.
     transfer : sequence of float or None
@@ -132,11 +159,13 @@ def balance(costs: Sequence[float], num_stages: int, memory: Optional[Memory] = 
         it on both sides: one stage sends outputs, the other their gradients.
     speeds : sequence of float or None
         Speed of each stage's context; by default all are 1.
+    stages_per_context : int, default 1
+        Stages of each context; stage i is on context i modulo ``num_stages``.
 
     Returns
     -------
     list of int
-        Layers per stage; sums to ``len(costs)``.
+        Layers per stage, in the chain's order; sums to ``len(costs)``.
 
     Raises
     ------
@@ -152,8 +181,10 @@ def balance(costs: Sequence[float], num_stages: int, memory: Optional[Memory] = 
     >>> balance([1, 1, 1, 3], 2, memory=[5, 1, 1, 1], memory_limit=6)
     [2, 2]
     """
-    check(costs, num_stages, memory, memory_limit, transfer, speeds)
+    check(costs, num_stages, memory, memory_limit, transfer, speeds, stages_per_context)
     segments = Segments(costs, num_stages, memory, memory_limit, transfer, speeds)
+    if stages_per_context > 1:
+        return _balance_by_turns(segments, num_stages, stages_per_context)
 
     def time(stage: int, start: int, end: int) -> float:
         return segments.time(stage, start, end) if segments.fits(stage, start, end) else INFINITY
@@ -194,6 +225,21 @@ def _best_cuts(num_stages: int, num_layers: int, value: Callable[[int, int, int]
         counts.append(end - cut[end])
         end = cut[end]
     return counts[::-1]
+
+
+def _balance_by_turns(segments: Segments, num_contexts: int, stages_per_context: int) -> List[int]:
+    counts = cut_by_turns(num_contexts, stages_per_context, segments.time_of_parts, segments.sent, segments.rest,
+                          segments.speeds)
+    if counts is None:
+        tightest = cut_by_turns(num_contexts, stages_per_context, segments.fill_of_parts, segments.sent,
+                                [0.0] * len(segments.rest), segments.speeds) or []
+        parts = [tuple(ranges(tightest)[context::num_contexts]) for context in range(num_contexts)]
+        fills = [segments.fill_of_parts(context, own) for context, own in enumerate(parts)]
+        context = fills.index(max(fills))
+        raise Misfit(f"nothing fits: of all plans {','.join(map(str, tightest))} is the tightest, and its context "
+                     f"{context} needs {segments.memory_of_parts(context, parts[context]):,.0f} where "
+                     f"{segments.limit(context):,.0f} is the limit", max(fills))
+    return counts
 
 
 def _misfit(segments: Segments, num_stages: int, num_layers: int) -> Misfit:

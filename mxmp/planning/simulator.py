@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..pictures import draw_units
-from ..schedule import Schedule, Span, Unit, in_order, needs
-from .cost import LayerCost, stage_bytes
+from ..schedule import Schedule, Span, Unit, by_stage, in_order, needs, rows_of_stages
+from .cost import LayerCost, activation_bytes, parameter_bytes
 from .device import Link
 from .plan import Plan
 
@@ -26,12 +27,16 @@ class Simulation:
     spans : tuple of Span
         Each unit with its start and end, in seconds.
     peak_bytes : tuple of int
-        Of each context: parameters, gradients, optimizer's states and the activations it holds at once.
+        Of each row of the schedule, a stage or the interleaved ones of a context: parameters, gradients, optimizer's
+        states and the activations it holds at once.
+    rows : tuple of int
+        Of each stage, its row.
     """
 
     plan: Plan
     spans: Tuple[Span, ...]
     peak_bytes: Tuple[int, ...]
+    rows: Tuple[int, ...]
 
     @property
     def seconds(self) -> float:
@@ -40,9 +45,9 @@ class Simulation:
 
     @property
     def busy_shares(self) -> List[float]:
-        """Of each stage, the share of the step in which it works, 0 to 1."""
-        return [sum(span.end - span.start for span in self.spans if span.unit.stage == stage) / (self.seconds or 1.0)
-                for stage in range(len(self.plan.counts))]
+        """Of each row, the share of the step in which it works, 0 to 1."""
+        return [sum(span.end - span.start for span in self.spans if self.rows[span.unit.stage] == row)
+                / (self.seconds or 1.0) for row in range(len(self.peak_bytes))]
 
     @property
     def bubble(self) -> float:
@@ -51,22 +56,23 @@ class Simulation:
 
     def save(self, path: str) -> None:
         """Draw it to ``path`` as `Timeline.save` draws a recording."""
-        draw_units(path, self.spans, list(map(str, self.plan.contexts)),
-             f"plan {self.plan}: {1e3 * self.seconds:.0f} ms a step, {self.bubble:.0%} of it bubble (simulated)")
+        names = [str(self.plan.contexts[self.rows.index(row)]) for row in range(len(self.peak_bytes))]
+        draw_units(path, self.spans, names, f"plan {self.plan}: {1e3 * self.seconds:.0f} ms a step, {self.bubble:.0%} "
+                   "of it bubble (simulated)", self.rows)
 
 
 def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer: Link = NO_LINK,
              optimizer_states: int = 2) -> Simulation:
     """Simulate one training or evaluation step, event by event.
 
-    A unit starts when its stage has ended the unit before, its context is free, and all that it needs is there: what
-    another context made, after its way over the link. Stages that share a context take turns, first come first
+    A unit starts when the unit before it in its row has ended, its context is free, and all that it needs is there: what
+    another context made, after its way over the link. Rows that share a context take turns, first come first
     served. Transfers take nothing from the contexts' own work.
 
     Parameters
     ----------
     schedule : list of list of Unit
-        What a pipeline would run: of ``SCHEDULES[name](num_stages, num_microbatches, num_chunks)``.
+        What a pipeline would run: of ``SCHEDULES[name](plan.contexts, num_microbatches, num_chunks)``.
     costs : sequence of LayerCost
         Of every layer for one unit, with seconds.
     plan : Plan
@@ -88,9 +94,9 @@ def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfe
     """
     _check(schedule, costs, plan)
     in_order(schedule)  # refuses one that cannot run
-    peaks = (stage_bytes(costs, part, most_live(units), optimizer_states)
-             for part, units in zip(plan.ranges, schedule))
-    return Simulation(plan, tuple(_spans(schedule, costs, plan, transfer)), tuple(peaks))
+    peaks = (row_bytes(costs, dict(enumerate(plan.ranges)), units, optimizer_states) for units in schedule)
+    return Simulation(plan, tuple(_spans(schedule, costs, plan, transfer)), tuple(peaks),
+                      tuple(rows_of_stages(schedule)))
 
 
 def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer: Link) -> List[Span]:
@@ -98,7 +104,7 @@ def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer:
     seconds = {kind: _stage_seconds(costs, plan, kind) for kind in "FB"}
     sent = [transfer.seconds(costs[part.stop - 1].sent_bytes) for part in plan.ranges]
     num_chunks = 1 + max(unit.chunk for units in schedule for unit in units)
-    queues = [deque(units) for units in schedule]
+    queues, rows = [deque(units) for units in schedule], rows_of_stages(schedule)
     free = dict.fromkeys(plan.contexts, 0.0)
     ends: Dict[Unit, float] = {}
     spans = []
@@ -106,28 +112,37 @@ def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer:
     def start(unit: Unit) -> float:
         """When it can start, of what is known now."""
         times = [free[plan.contexts[unit.stage]]]
-        for other in needs(unit, len(schedule), num_chunks):
+        for other in needs(unit, len(plan.counts), num_chunks):
             apart = plan.contexts[other.stage] != plan.contexts[unit.stage]
             times.append(ends.get(other, inf) + (sent[min(unit.stage, other.stage)] if apart else 0.0))
         return max(times)
 
     while any(queues):
         begin, unit = min((start(queue[0]), queue[0]) for queue in queues if queue)
-        queues[unit.stage].popleft()
+        queues[rows[unit.stage]].popleft()
         ends[unit] = free[plan.contexts[unit.stage]] = begin + seconds[unit.kind][unit.stage]
         spans.append(Span(unit, begin, ends[unit]))
     return spans
 
 
-def most_live(units: Sequence[Unit]) -> int:
-    """The most of a stage's ``units``, in order, whose activations it holds at once: gone forward and not yet back."""
+def row_bytes(costs: Sequence[LayerCost], parts: Mapping[int, range], units: Sequence[Unit],
+              optimizer_states: int = 2) -> int:
+    """Bytes that a row's ``units`` need, whose stages have these ``parts`` of the layers."""
+    stages = {unit.stage for unit in units}
+    own = [costs[i] for stage in stages for i in parts[stage]]
+    return parameter_bytes(own) * (2 + optimizer_states) + most_live(
+        units, {stage: activation_bytes(costs, parts[stage]) for stage in stages})
+
+
+def most_live(units: Sequence[Unit], sizes: Optional[Mapping[int, int]] = None) -> int:
+    """The most of a row's ``units``, in order, whose activations it holds at once: gone forward and not yet back.
+
+    With ``sizes`` by stage these add up.
+    """
+    kept = [1 if sizes is None else sizes[unit.stage] for unit in units]
     if all(unit.kind == "F" for unit in units):
-        return 1  # nothing is kept for a backward pass
-    live = most = 0
-    for unit in units:
-        live += 1 if unit.kind == "F" else -1
-        most = max(most, live)
-    return most
+        return max(kept, default=1)  # nothing is kept for a backward pass
+    return max(accumulate(size if unit.kind == "F" else -size for unit, size in zip(units, kept)))
 
 
 def _stage_seconds(costs: Sequence[LayerCost], plan: Plan, kind: str) -> List[float]:
@@ -136,8 +151,12 @@ def _stage_seconds(costs: Sequence[LayerCost], plan: Plan, kind: str) -> List[fl
 
 
 def _check(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan) -> None:
-    if len(schedule) != len(plan.counts):
-        raise ValueError(f"the schedule has {len(schedule)} stages, the plan {plan} has {len(plan.counts)}")
+    num_stages = len(by_stage(schedule))
+    if num_stages != len(plan.counts):
+        raise ValueError(f"the schedule has {num_stages} stages, the plan {plan} has {len(plan.counts)}")
+    if any(len({plan.contexts[unit.stage] for unit in units}) > 1 for units in schedule):
+        raise ValueError("a row of the schedule has stages on several contexts of the plan "
+                         f"({', '.join(map(str, plan.contexts))}); make it for these contexts")
     if len(costs) != sum(plan.counts):
         raise ValueError(f"the plan {plan} places {sum(plan.counts)} layers, but there are costs of {len(costs)}")
     for cost in costs:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-from ..schedule import SCHEDULES, Schedule
-from .cost import LayerCost, stage_bytes
+from ..schedule import SCHEDULES, Schedule, rows_of_stages
+from .cost import LayerCost
 from .device import Link
 from .plan import Plan
 from .planner import Misfit, balance
-from .simulator import NO_LINK, Simulation, most_live, simulate
+from .simulator import NO_LINK, Simulation, row_bytes, simulate
 
 Costs = Callable[[int, int], Sequence[LayerCost]]
 """The layers' costs for one unit, by the numbers of micro-batches and time chunks that a batch is cut into."""
@@ -48,7 +48,8 @@ class Choice:
 
 def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] = (1, 2, 4, 8, 16),
          num_chunks: Sequence[int] = (1,), schedules: Sequence[str] = tuple(SCHEDULES),
-         memory_limit: Optional[float] = None, transfer: Link = NO_LINK, optimizer_states: int = 2) -> List[Choice]:
+         memory_limit: Optional[float] = None, transfer: Link = NO_LINK, optimizer_states: int = 2,
+         stages_per_context: Sequence[int] = (2,)) -> List[Choice]:
     """Find the fastest way to run a step on given contexts, in the simulation.
 
     For each schedule and each way to cut the batch, the planner's plan is simulated, and layers then move between
@@ -74,6 +75,9 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
         Between neighbouring contexts.
     optimizer_states : int, default 2
         Arrays that the optimizer keeps for each parameter.
+    stages_per_context : sequence of int
+        Numbers of stages to try on each of several contexts where these are interleaved; those that leave a stage
+        without a layer are left out.
 
     Returns
     -------
@@ -89,16 +93,21 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
         If nothing fits; a ValueError that says what the tightest needs, and what would fit.
     """
     choices, misfits = [], []
-    for name, m, c in product(schedules, num_microbatches, num_chunks):
+    for name, m, c, each in product(schedules, num_microbatches, num_chunks, stages_per_context):
+        if name != "interleaved" and each != stages_per_context[0]:
+            continue  # they have one stage per context
         if name == "wavefront" and c == 1 and "fill_drain" in schedules:
             continue  # the two are one then
-        schedule, layers = SCHEDULES[name](len(contexts), m, c), costs(m, c)
+        layers, places = costs(m, c), tuple(contexts) * (each if name == "interleaved" else 1)
+        if len(places) > len(layers) and set(schedules) != {"interleaved"}:
+            continue
+        schedule = SCHEDULES[name](places, m, c)
         try:
-            plan = plan_for(schedule, layers, contexts, memory_limit, transfer, optimizer_states)
+            plans = plans_for(schedule, layers, places, memory_limit, transfer, optimizer_states)
         except Misfit as error:
             misfits.append(error)
             continue
-        choices.append(Choice(name, m, c, _improved(schedule, layers, plan, memory_limit, transfer, optimizer_states)))
+        choices.append(Choice(name, m, c, _improved(schedule, layers, plans, memory_limit, transfer, optimizer_states)))
     if not choices:
         tightest = min(misfits, key=lambda error: error.fill)
         raise Misfit(f"{tightest} (bytes); " + _remedies(costs, contexts, max(num_microbatches), num_chunks[0],
@@ -106,14 +115,23 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
     return sorted(choices, key=lambda choice: (choice.seconds, max(choice.simulation.peak_bytes)))
 
 
-def plan_for(schedule: Schedule, costs: Sequence[LayerCost], contexts: Sequence[Any],
-             memory_limit: Optional[float] = None, transfer: Link = NO_LINK, optimizer_states: int = 2) -> Plan:
-    """The plan whose slowest stage is fastest, for the memory that a schedule's stages need."""
-    live = [most_live(units) for units in schedule]
-    return Plan(tuple(balance(
-        [cost.work for cost in costs], len(contexts),
-        None if memory_limit is None else lambda stage, part: stage_bytes(costs, part, live[stage], optimizer_states),
-        memory_limit, [transfer.seconds(cost.sent_bytes) for cost in costs[:-1]])), tuple(contexts))
+def plans_for(schedule: Schedule, costs: Sequence[LayerCost], places: Sequence[Any],
+              memory_limit: Optional[float] = None, transfer: Link = NO_LINK, optimizer_states: int = 2) -> List[Plan]:
+    """The plan whose slowest row of the schedule is fastest, for the memory that a row needs, with its stages at these
+    ``places``; where rows have several stages, also that whose slowest stage is, whatever memory it needs."""
+    work, sent = [cost.work for cost in costs], [transfer.seconds(cost.sent_bytes) for cost in costs[:-1]]
+    rows = rows_of_stages(schedule)
+    each = len(rows) // len(schedule)
+
+    def held(row: int, parts: Any) -> float:
+        known = dict(zip((stage for stage in range(len(rows)) if rows[stage] == row), parts if each > 1 else [parts]))
+        return row_bytes(costs, known, [unit for unit in schedule[row] if unit.stage in known], optimizer_states)
+
+    cuts = [balance(work, len(schedule), None if memory_limit is None else held, memory_limit, sent,
+                    stages_per_context=each)]
+    if each > 1:
+        cuts.append(balance(work, len(rows), transfer=sent))
+    return [Plan(tuple(counts), tuple(places)) for counts in cuts]
 
 
 def _remedies(costs: Costs, contexts: Sequence[Any], m: int, c: int, memory_limit: Optional[float],
@@ -123,8 +141,8 @@ def _remedies(costs: Costs, contexts: Sequence[Any], m: int, c: int, memory_limi
     for times, more in ((1, 0), (2, 0), (4, 0), (1, 1)):
         room = [*contexts, *[contexts[-1]] * more]
         try:
-            plan_for(SCHEDULES["1f1b"](len(room), times * m, c), costs(times * m, c), room, memory_limit, NO_LINK,
-                     optimizer_states)
+            plans_for(SCHEDULES["1f1b"](len(room), times * m, c), costs(times * m, c), room, memory_limit, NO_LINK,
+                      optimizer_states)
         except ValueError:  # it does not fit either, or was not measured
             continue
         helps.append(f"{times * m} micro-batches on {len(room)} contexts")
@@ -132,17 +150,22 @@ def _remedies(costs: Costs, contexts: Sequence[Any], m: int, c: int, memory_limi
         "neither 1f1b, nor four times as many micro-batches, nor one more context would make it fit")
 
 
-def _improved(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, memory_limit: Optional[float],
+def _improved(schedule: Schedule, costs: Sequence[LayerCost], plans: Sequence[Plan], memory_limit: Optional[float],
               transfer: Link, optimizer_states: int) -> Simulation:
-    """Move single layers to a neighbour as long as the step gets shorter and all fits."""
-    best = simulate(schedule, costs, plan, transfer, optimizer_states)
+    """Begin with the fastest of the plans, and move single layers to a neighbour as long as the step gets shorter and
+    all fits, which the first plan does."""
+    limit = memory_limit or float("inf")
+
+    def fastest(tried: Sequence[Plan]) -> Optional[Simulation]:
+        simulations = [simulate(schedule, costs, plan, transfer, optimizer_states) for plan in tried]
+        return min((s for s in simulations if max(s.peak_bytes) <= limit), key=lambda s: s.seconds, default=None)
+
+    best = fastest(plans) or simulate(schedule, costs, plans[0], transfer, optimizer_states)
     while True:
-        tried = [simulate(schedule, costs, Plan(counts, plan.contexts), transfer, optimizer_states)
-                 for counts in _neighbours(best.plan.counts)]
-        better = [s for s in tried if s.seconds < best.seconds and max(s.peak_bytes) <= (memory_limit or float("inf"))]
-        if not better:
+        better = fastest([Plan(counts, best.plan.contexts) for counts in _neighbours(best.plan.counts)])
+        if better is None or better.seconds >= best.seconds:
             return best
-        best = min(better, key=lambda s: s.seconds)
+        best = better
 
 
 def _neighbours(counts: Sequence[int]) -> List[Tuple[int, ...]]:

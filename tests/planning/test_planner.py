@@ -1,7 +1,7 @@
-import itertools
 from math import fsum, inf, nan
 
 import pytest
+from helpers.partitions import SMALL, all_partitions, ranges, total_sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,19 +10,6 @@ from mxmp.planning import balance
 COST = st.one_of(st.just(0.0), st.integers(0, 3).map(float), st.floats(0, 1e3), st.floats(0, 1e30),
                  st.sampled_from([1e-300, 1e-9, 1e9, 1e300]))
 COSTS = st.lists(COST, min_size=1, max_size=10)
-SMALL = st.integers(0, 5)
-
-
-def ranges(counts):
-    """Bounds of each stage's layers."""
-    bounds = [0, *itertools.accumulate(counts)]
-    return list(zip(bounds, bounds[1:]))
-
-
-def all_partitions(num_layers, num_stages):
-    """Every way to cut a chain into contiguous stages."""
-    for cuts in itertools.combinations(range(1, num_layers), num_stages - 1):
-        yield [stop - start for start, stop in zip((0, *cuts), (*cuts, num_layers))]
 
 
 def slowest(costs, counts, transfer=None, speeds=None):
@@ -30,10 +17,6 @@ def slowest(costs, counts, transfer=None, speeds=None):
     sent = [0, *(transfer or [0] * (len(costs) - 1)), 0]
     return max(fsum(costs[start:stop]) / speed + sent[start] + sent[stop]
                for (start, stop), speed in zip(ranges(counts), speeds or [1] * len(counts)))
-
-
-def total_sent(counts, transfer):
-    return sum(transfer[stop - 1] for _, stop in ranges(counts)[:-1])
 
 
 @st.composite

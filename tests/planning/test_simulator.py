@@ -112,3 +112,53 @@ def test_says_what_does_not_fit(schedule, costs, message):
 def test_a_unit_of_an_unfinished_schedule_is_named():
     with pytest.raises(ValueError, match="the schedule cannot run: stage 0 waits before B0"):
         simulate([[Unit("B", 0, 0)]], layers((1, 1)), plan(1))
+
+
+BY_TURNS = {"contexts": st.integers(1, 4), "each": st.integers(1, 3), "num_microbatches": st.integers(1, 9)}
+
+
+def plan_by_turns(contexts, each):
+    return Plan((1,) * (contexts * each), [mx.cpu(i) for i in range(contexts)] * each)
+
+
+@given(**BY_TURNS, data=st.data())
+def test_interleaved_units_run_in_their_contexts_order_as_an_independent_replay_says(contexts, each, num_microbatches,
+                                                                                     data):
+    turns = plan_by_turns(contexts, each)
+    schedule = SCHEDULES["interleaved"](turns.contexts, num_microbatches, 1)
+    seconds = data.draw(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=contexts * each,
+                                 max_size=contexts * each))
+    found = simulate(schedule, layers(*seconds), turns)
+    assert {span.unit: (span.start, span.end) for span in found.spans} == replay(
+        schedule, lambda unit: seconds[unit.stage][unit.kind == "B"])
+    assert len(found.busy_shares) == len(found.peak_bytes) == contexts
+
+
+@given(**BY_TURNS)
+def test_equal_interleaved_stages_reach_their_ideal(contexts, each, num_microbatches):
+    turns = plan_by_turns(contexts, each)
+    found = simulate(SCHEDULES["interleaved"](turns.contexts, num_microbatches, 1),
+                     layers(*[(1, 2)] * (contexts * each)), turns)
+    ideal = ideal_speedup(contexts, num_microbatches, 1, each)
+    assert 3 * contexts * each * num_microbatches / found.seconds == pytest.approx(ideal)
+    assert found.bubble == pytest.approx(1 - ideal / contexts)
+
+
+def test_a_context_holds_what_its_stages_hold_at_once(tmp_path):
+    """By the grid: after 0F0 0F1 2F0 2F1 0F2 2B0 0F3 the first context holds four units of stage 0 and one of stage 2;
+    after 1F0 1F1 3F0 3B0 3F1 3B1 1F2 the second one three of stage 1. One parameter is stage 0's and stage 2's."""
+    costs = [LayerCost(f"layer {i}", 0, {"shared" if i in (0, 2) else f"p{i}": 5}, (), 100, kept, forward=1, backward=1)
+             for i, kept in enumerate((1000, 2000, 30, 40))]
+    turns = plan_by_turns(2, 2)
+    found = simulate(SCHEDULES["interleaved"](turns.contexts, 4, 1), costs, turns)
+    static = 5 * 4 * 4
+    assert found.peak_bytes == (static + 4 * 1000 + 1 * 130, 2 * static + 3 * 2100)
+    found.save(str(tmp_path / "step.svg"))
+    text = (tmp_path / "step.svg").read_text()
+    assert "<!-- 3B1 -->" in text and text.count("<!-- cpu(") == 2
+
+
+def test_a_row_is_of_one_context():
+    with pytest.raises(ValueError, match=r"a row of the schedule has stages on several contexts of the plan \(cpu\(0\), "
+                                         r"cpu\(1\), cpu\(2\), cpu\(3\)\); make it for these contexts"):
+        simulate(SCHEDULES["interleaved"]([0, 1] * 2, 1, 1), layers(*[(1, 1)] * 4), plan(1, 1, 1, 1))

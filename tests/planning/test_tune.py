@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, product
 
 import mxnet as mx
 import pytest
@@ -25,7 +25,7 @@ def test_the_fastest_comes_first_and_all_that_was_tried_follows():
     assert [choice.seconds for choice in found] == sorted(choice.seconds for choice in found)
     assert {(c.schedule, c.num_microbatches, c.num_chunks) for c in found} == {
         (name, m, c) for name in SCHEDULES for m in (1, 2, 8) for c in (1, 4) if name != "wavefront" or c > 1}
-    assert (found[0].num_microbatches, found[0].num_chunks, found[0].plan.counts) == (8, 4, (2, 2, 2))
+    assert (found[0].num_microbatches, found[0].num_chunks, found[0].plan.counts) == (8, 4, (1,) * 6)  # interleaved
 
 
 def test_what_cutting_costs_is_weighed_against_the_bubble():
@@ -45,16 +45,17 @@ def test_memory_decides_for_1f1b():
 
 
 @settings(deadline=None)
-@given(seconds=st.lists(st.integers(1, 9), min_size=3, max_size=8), schedule=st.sampled_from(sorted(SCHEDULES)),
+@given(seconds=st.lists(st.integers(1, 9), min_size=6, max_size=8), schedule=st.sampled_from(sorted(SCHEDULES)),
        pieces=st.integers(1, 5))
 def test_no_layer_that_moves_to_a_neighbour_makes_it_faster(seconds, schedule, pieces):
     costs = costs_of(seconds)
     best = tune(costs, CONTEXTS, (pieces,), (1,), (schedule,))[0]
-    for i, step in [(0, 1), (0, -1), (1, 1), (1, -1)]:
+    for i, step in product(range(len(best.plan.counts) - 1), (1, -1)):
         counts = list(best.plan.counts)
         counts[i], counts[i + 1] = counts[i] + step, counts[i + 1] - step
         if min(counts) > 0:
-            other = simulate(SCHEDULES[schedule](3, pieces, 1), costs(pieces, 1), Plan(counts, CONTEXTS))
+            other = simulate(SCHEDULES[schedule](best.plan.contexts, pieces, 1), costs(pieces, 1),
+                             Plan(counts, best.plan.contexts))
             assert other.seconds >= best.seconds
 
 
@@ -75,3 +76,41 @@ def test_says_what_would_fit():
         "nothing fits: of all plans 3,3 is the tightest, and its stage 1 needs 3,064 where 2,500 is the limit (bytes); "
         "it would fit with 1f1b and 2 micro-batches on 2 contexts, or 4 micro-batches on 2 contexts, or 8 "
         "micro-batches on 2 contexts, or 2 micro-batches on 3 contexts")
+
+
+def test_interleaved_stages_are_weighed():
+    found = tune(costs_of([1.0] * 8), CONTEXTS[:2], (4,))
+    best = found[0]
+    assert (best.schedule, best.plan) == ("interleaved", Plan((2, 2, 2, 2), CONTEXTS[:2] * 2))
+    by_hand = 8 * 3 / 2 * (4 * 2 + 1) / (4 * 2)  # half of all work, and the bubble
+    assert best.seconds == pytest.approx(by_hand)
+    assert [len(choice.plan.counts) for choice in found] == [4, 2, 2]
+
+
+def test_all_numbers_of_stages_per_context_are_tried():
+    found = tune(costs_of([1.0] * 8), CONTEXTS[:2], (1, 4), stages_per_context=(2, 3, 5))
+    assert sorted((c.num_microbatches, len(c.plan.counts)) for c in found if c.schedule == "interleaved") == [
+        (1, 4), (1, 6), (4, 4), (4, 6)]
+    assert len(found) == 4 + 2 * 2
+
+
+def test_a_slow_link_speaks_against_interleaved_stages():
+    assert tune(costs_of([1.0] * 8), CONTEXTS[:2], (4,), transfer=Link(1.0))[0].schedule != "interleaved"
+
+
+def test_interleaved_stages_are_left_out_where_they_had_no_layers():
+    assert "interleaved" not in {choice.schedule for choice in tune(costs_of([1.0] * 5), CONTEXTS, (4,))}
+    with pytest.raises(ValueError, match="5 layers cannot fill 6 stages; use at most 2 contexts of 2 stages each"):
+        tune(costs_of([1.0] * 5), CONTEXTS, (4,), schedules=("interleaved",))
+
+
+@settings(deadline=None, max_examples=30)
+@given(seconds=st.lists(st.integers(1, 9), min_size=4, max_size=8), pieces=st.integers(1, 6))
+def test_interleaved_plans_are_never_slower_than_even_ones_and_fit(seconds, pieces):
+    costs, places = costs_of(seconds, kept=1000), CONTEXTS[:2] * 2
+    even = Plan([len(seconds) * (i + 1) // 4 - len(seconds) * i // 4 for i in range(4)], places)
+    schedule = SCHEDULES["interleaved"](places, pieces, 1)
+    other = simulate(schedule, costs(pieces, 1), even)
+    best = tune(costs, CONTEXTS[:2], (pieces,), (1,), ("interleaved",), memory_limit=max(other.peak_bytes))[0]
+    assert max(best.simulation.peak_bytes) <= max(other.peak_bytes)
+    assert best.seconds <= 1.3 * other.seconds  # single layers that move end in a plan that none of them improves
