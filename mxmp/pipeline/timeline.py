@@ -139,7 +139,8 @@ class Timeline:
                  for i, context in enumerate(self.contexts)]
         staged = len(self._stages) > len(self.contexts)
         events = [{"name": f"{unit.stage}{unit}" if staged else str(unit), "ph": "X", "pid": 0,
-                   "cat": "forward" if unit.kind == "F" else "backward", "tid": self._rows[unit.stage], "ts": 1e6 * start, "dur": 1e6 * (end - start),
+                   "cat": "forward" if unit.kind == "F" else "backward", "tid": self._rows[unit.stage],
+                   "ts": 1e6 * start, "dur": 1e6 * (end - start),
                    "args": {"microbatch": unit.microbatch, "chunk": unit.chunk}} for unit, start, end in self.spans]
         with write_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": names + events, "displayTimeUnit": "ms"}, file)

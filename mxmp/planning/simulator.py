@@ -65,8 +65,8 @@ def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfe
              optimizer_states: int = 2) -> Simulation:
     """Simulate one training or evaluation step, event by event.
 
-    A unit starts when the unit before it in its row has ended, its context is free, and all that it needs is there: what
-    another context made, after its way over the link. Rows that share a context take turns, first come first
+    A unit starts when the unit before it in its row has ended, its context is free, and all that it needs is there:
+    what another context made, after its way over the link. Rows that share a context take turns, first come first
     served. Transfers take nothing from the contexts' own work.
 
     Parameters

@@ -23,7 +23,8 @@ class RunOptions:
     gpus: Optional[str] = flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
     plan: Optional[str] = flag(None, "layers per context, as \"3,2\" (default: balanced by computed cost)", type=str)
     num_microbatches: int = flag(4, "parts that a batch is cut into")
-    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
+    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain", "interleaved"))
+    stages_per_context: int = flag(2, "interleaved: stages that each context has by turns")
     threads_per_context: int = flag(1, "CPU threads of each context")
 
     batch_size: int = flag(64, "rows per step")
@@ -43,13 +44,18 @@ class RunOptions:
     resume: bool = flag(False, "go on from the latest checkpoint in --output_dir")
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "num_microbatches", "threads_per_context", "batch_size", "epochs", "log_interval",
-                       "save_interval", "max_bad_steps")
+        check_at_least(1, self, "num_microbatches", "stages_per_context", "threads_per_context", "batch_size", "epochs",
+                       "log_interval", "save_interval", "max_bad_steps")
         check_at_least(0, self, "warmup_steps", "seed", "stall_timeout", "fingerprint", "timeline_step")
         check_positive(self, "learning_rate", "clip_norm")
         check_utf8(self, "output_dir")
         if self.resume and not self.output_dir:
             raise ValueError("--resume needs --output_dir, the folder of the run to go on with")
+
+    @property
+    def turns(self) -> int:
+        """How many stages each context has."""
+        return self.stages_per_context if self.schedule == "interleaved" else 1
 
     @classmethod
     def preset(cls, flags: Dict[str, Any]) -> Dict[str, Any]:
@@ -59,8 +65,14 @@ class RunOptions:
     @classmethod
     def resumed(cls, saved: Dict[str, Any], flags: Dict[str, Any]) -> Dict[str, Any]:
         """The ``saved`` options of a run without those that given ``flags`` take the place of: ``--contexts`` that of
-        ``--gpus``, and other contexts that of the plan that was made for the old ones."""
+        ``--gpus``, and other contexts, or stages on each, that of the plan that was made for the old ones."""
         kept = {**saved, "gpus": None} if "contexts" in flags else dict(saved)
-        if kept["plan"] != "auto" and any({**kept, **flags}[name] != saved[name] for name in ("contexts", "gpus")):
+        if kept["plan"] != "auto" and _places({**kept, **flags}) != _places(saved):
             kept["plan"] = None
         return kept
+
+
+def _places(options: Dict[str, Any]) -> Any:
+    """What the stages' contexts depend on."""
+    return (options["contexts"], options["gpus"],
+            options["schedule"] == "interleaved" and options["stages_per_context"])

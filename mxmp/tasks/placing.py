@@ -24,11 +24,14 @@ def split_contexts(contexts: List[mx.Context], spanned: int) -> Tuple[List[mx.Co
     return contexts[:len(contexts) + 1 - spanned], contexts[-spanned:] if spanned > 1 else []
 
 
-def choose_plan(costs: List[LayerCost], contexts: List[mx.Context], plan: Optional[str] = None) -> Plan:
-    """The ``plan`` that was asked for, layers per context as "2,3", or the one that balances the computed work.
+def choose_plan(costs: List[LayerCost], contexts: List[mx.Context], plan: Optional[str] = None,
+                turns: int = 1) -> Plan:
+    """The ``plan`` that was asked for, layers per stage as "2,3", or the one that balances the computed work.
 
-    It has one stage on each context. What does not suit the layers and contexts is a ValueError.
+    The contexts get a stage each, again and again for so many ``turns``. What does not suit the layers and contexts is
+    a ValueError.
     """
+    places = contexts * turns
     if plan:
-        return Plan.parse(plan, contexts, len(costs))
-    return Plan(tuple(balance([cost.work for cost in costs], len(contexts))), tuple(contexts))
+        return Plan.parse(plan, places, len(costs))
+    return Plan(tuple(balance([cost.work for cost in costs], len(contexts), stages_per_context=turns)), tuple(places))

@@ -27,7 +27,7 @@ from ..planning import (
     stage_bytes,
     tune,
 )
-from ..schedule import SCHEDULES
+from ..schedule import SCHEDULES, by_stage
 from ..sizes import format_bytes
 from .language import model as language
 from .placing import split_contexts
@@ -93,17 +93,18 @@ def plan(request: Request) -> str:
     contexts = parse_contexts(request.contexts, present=bool(request.measure))
     stages, softmax = split_contexts(contexts, request.softmax_contexts or choose_span(request, contexts))
     costs, link, cuts = _costs(request, stages, softmax)
-    schedules = _schedules(request)
-    choices = tune(costs, stages, *cuts, schedules, request.memory_bytes, link)[:_SHOWN]
+    asked: Dict[str, Any] = {"schedules": _schedules(request), "memory_limit": request.memory_bytes,
+                             "transfer": link, "stages_per_context": request.stages_per_context}
+    choices = tune(costs, stages, *cuts, **asked)[:_SHOWN]
     best = choices[0]
     for fewer in sorted({len(stages) // 2, len(stages) // 4, 1} - {0, len(stages)}, reverse=True):
         try:
-            choices += tune(costs, stages[:fewer], *cuts, schedules, request.memory_bytes, link)[:1]
+            choices += tune(costs, stages[:fewer], *cuts, **asked)[:1]
         except Misfit:
             break  # fewer contexts hold less
     layers = costs(best.num_microbatches, best.num_chunks)
-    schedule = SCHEDULES[best.schedule](len(stages), best.num_microbatches, best.num_chunks)
-    best.plan.save(request.picture, layers, [most_live(units) for units in schedule], request.memory_bytes)
+    schedule = SCHEDULES[best.schedule](best.plan.contexts, best.num_microbatches, best.num_chunks)
+    best.plan.save(request.picture, layers, [most_live(units) for units in by_stage(schedule)], request.memory_bytes)
     if request.timeline:
         best.simulation.save(request.timeline)
     return report(choices, costs, request.batch_size * request.seq_len, softmax)
@@ -126,7 +127,7 @@ def choose_span(request: Request, contexts: List[mx.Context]) -> int:
         stages, softmax = split_contexts(contexts, spanned)
         try:
             return tune(_estimated(request, stages, softmax), stages, *cuts, _schedules(request), request.memory_bytes,
-                        _link(request))[0].seconds
+                        _link(request), stages_per_context=request.stages_per_context)[0].seconds
         except ValueError:  # it does not fit, or there are more stages than layers
             return float("inf")
     return min(sorted(answers), key=seconds)
@@ -207,10 +208,11 @@ def report(choices: Sequence[Choice], costs: Costs, tokens: int, softmax: Sequen
     best = choices[0]
     layers = costs(best.num_microbatches, best.num_chunks)
     lines = [f"{'context':8} {'work':>6} {'busy':>5} {'memory':>9}  layers"]
-    for context, stage, share, busy, size in zip(best.plan.contexts, best.plan.ranges, best.plan.shares(layers),
-                                                 best.simulation.busy_shares, best.simulation.peak_bytes):
-        lines.append(f"{str(context):8} {share:6.1%} {busy:5.0%} {format_bytes(size):>9}  "
-                     + ", ".join(layers[i].name for i in stage))
+    stages = list(zip(best.simulation.rows, best.plan.contexts, best.plan.ranges, best.plan.shares(layers)))
+    for row, (busy, size) in enumerate(zip(best.simulation.busy_shares, best.simulation.peak_bytes)):
+        contexts, parts, shares = zip(*(own for place, *own in stages if place == row))
+        lines.append(f"{str(contexts[0]):8} {sum(shares):6.1%} {busy:5.0%} {format_bytes(size):>9}  "
+                     + " | ".join(", ".join(layers[i].name for i in part) for part in parts))
     if softmax:
         lines.append(f"the softmax is split over {', '.join(map(str, softmax))}")
     lines += ["", f"predicted: {_line(best, tokens, len(softmax[1:]))}, bubble {best.simulation.bubble:.0%}",
@@ -220,6 +222,7 @@ def report(choices: Sequence[Choice], costs: Costs, tokens: int, softmax: Sequen
 
 def _line(choice: Choice, tokens: int, more: int) -> str:
     chunks = f" x {choice.num_chunks} chunks" if choice.num_chunks > 1 else ""
+    contexts = len(set(choice.plan.contexts)) + more
     return (f"{1e3 * choice.seconds:8,.1f} ms a step, {tokens / choice.seconds:9,.0f} tokens/s, {choice.schedule} with "
-            f"{choice.num_microbatches} micro-batches{chunks} on {len(choice.plan.counts) + more} contexts, plan "
+            f"{choice.num_microbatches} micro-batches{chunks} on {contexts} contexts, plan "
             f"{choice.plan}, at most {format_bytes(max(choice.simulation.peak_bytes))} on one")

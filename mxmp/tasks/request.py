@@ -33,6 +33,8 @@ class Request:
     contexts: str = flag("gpu(0-3)", "where the layers shall live; they need not be there")
     memory_limit: Optional[str] = flag(None, "what each context can hold, as \"12GB\" or \"11GiB\"", type=str)
     schedule: Optional[str] = flag(None, "default: the best of all", type=str, choices=tuple(SCHEDULES))
+    stages_per_context: Tuple[int, ...] = flag("2", "interleaved: numbers of stages to try on each context",
+                                               type=numbers)
     num_microbatches: Tuple[int, ...] = flag("1,2,4,8,16,32", "numbers of micro-batches to try", type=numbers)
     num_chunks: Tuple[int, ...] = flag("1", "language_model: numbers of time chunks to try", type=numbers)
     device: Optional[str] = flag(None, "figures of the contexts: k40m, p100, v100, a100 or cpu (default: v100, or cpu "
@@ -47,7 +49,8 @@ class Request:
     timeline: Optional[str] = flag(None, "the predicted step as a picture", type=str, metavar="FILE")
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "num_layers", "vocab_size", "batch_size", "seq_len", "num_microbatches", "num_chunks")
+        check_at_least(1, self, "num_layers", "vocab_size", "batch_size", "seq_len", "num_microbatches", "num_chunks",
+                       "stages_per_context")
         check_at_least(0, self, "softmax_contexts")
         for text in filter(None, (self.memory_limit, self.link)):
             parse_bytes(text)  # now, not after the search

@@ -34,10 +34,13 @@ class Launcher:
         with self._worker(Variant("setting", "setting", on="all"), MXNET, {}) as worker:
             self.versions.update(worker.ask("setting")[0])
         self.num_contexts = len(self.versions["contexts"])
-        if options.num_layers < self.num_contexts:
-            raise ValueError(f"--num_layers {options.num_layers} is too few for the {self.num_contexts} contexts of "
-                             f"--contexts {options.contexts}; each needs at least one")
         self.variants = [VARIANTS[name] for name in options.selected if name in VARIANTS]
+        interleaved = any(variant.schedule == "interleaved" for variant in self.variants)
+        stages = self.num_contexts * (options.stages_per_context if interleaved else 1)
+        if options.num_layers < stages:
+            remedy = "; leave interleaved out of --variants, or give more layers" if interleaved else ""
+            raise ValueError(f"--num_layers {options.num_layers} is too few for the {stages} stages on --contexts "
+                             f"{options.contexts}; each needs at least one{remedy}")
         if any(variant.is_torch for variant in self.variants):
             self._find_torch()
 

@@ -69,6 +69,7 @@ class PipelineOptions(LayerOptions):
     batch_sizes: Tuple[int, ...] = flag("64,256", f"{_BATCH_SIZE}, one table for each", type=numbers)
     num_microbatches: int = flag(8, _NUM_MICROBATCHES)
     num_chunks: int = flag(8, "time chunks of the wavefront variants")
+    stages_per_context: int = flag(2, "stages that each context has by turns in the interleaved variant")
     matmul_size: int = flag(2048, "width of the square matrices whose products measure the machine's peak")
     variants: Optional[Tuple[str, ...]] = flag(
         None, f"what to measure, by default all of {', '.join(VARIANTS)}; and 'memory', the activations' peak memory "
@@ -95,7 +96,7 @@ class PipelineOptions(LayerOptions):
     def workload(self, batch_size: int, num_microbatches: int) -> Workload:
         """The step for a batch of ``batch_size`` rows, cut into ``num_microbatches``."""
         return Workload(batch_size, self.seq_len, self.num_layers, self.hidden_size, num_microbatches,
-                        self.num_chunks)
+                        self.num_chunks, self.stages_per_context)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .table import cell, markdown
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to run the stack: layers per context, schedule, micro-batches and time chunks."""
+    """One way to run the stack: layers per stage, schedule, micro-batches and time chunks."""
 
     counts: Tuple[int, ...]
     schedule: str
@@ -33,7 +33,8 @@ CONFIGURATIONS = [Configuration(*values) for values in [
     ((4,), "1f1b", 1, 1), ((4,), "1f1b", 4, 1), ((4,), "fill_drain", 8, 1), ((4,), "wavefront", 1, 8),
     ((2, 2), "1f1b", 2, 1), ((2, 2), "1f1b", 4, 1), ((2, 2), "1f1b", 8, 1), ((2, 2), "fill_drain", 4, 1),
     ((2, 2), "fill_drain", 8, 1), ((2, 2), "wavefront", 1, 8), ((2, 2), "wavefront", 2, 4), ((2, 2), "1f1b", 4, 2),
-    ((1, 3), "1f1b", 8, 1), ((3, 1), "1f1b", 4, 1), ((3, 1), "fill_drain", 8, 1), ((1, 3), "wavefront", 1, 8)]]
+    ((1, 3), "1f1b", 8, 1), ((3, 1), "1f1b", 4, 1), ((3, 1), "fill_drain", 8, 1), ((1, 3), "wavefront", 1, 8),
+    ((1, 1, 1, 1), "interleaved", 4, 1), ((1, 1, 1, 1), "interleaved", 8, 1)]]
 
 
 def compare(options: SimulatorOptions) -> List[Dict[str, Any]]:
@@ -45,7 +46,8 @@ def compare(options: SimulatorOptions) -> List[Dict[str, Any]]:
     if len(contexts) < 2 or options.num_layers != 4:
         raise ValueError("the simulator's configurations are for 4 layers and 2 contexts")
     data = random_batch(options)
-    pipes = [Pipeline(stack(options), Plan(c.counts, tuple(contexts[:len(c.counts)])), HalfSquare(options.hidden_size),
+    places = contexts[:2] * 2
+    pipes = [Pipeline(stack(options), Plan(c.counts, places[:len(c.counts)]), HalfSquare(options.hidden_size),
                       c.num_microbatches, c.num_chunks, c.schedule, "TNC") for c in CONFIGURATIONS]
     chain, cuts = stack(options), sorted({(c.num_microbatches, c.num_chunks) for c in CONFIGURATIONS})
     pairs: List[List[Tuple[float, float]]] = [[] for _ in pipes]
@@ -61,7 +63,7 @@ def compare(options: SimulatorOptions) -> List[Dict[str, Any]]:
 def predicted(pipe: Pipeline, profiled: Profile) -> float:
     """Seconds of a pipeline's step, as the simulator sees it."""
     m, c = pipe.num_microbatches, pipe.num_chunks
-    schedule = SCHEDULES[pipe.schedule](len(pipe.stages), m, c)
+    schedule = SCHEDULES[pipe.schedule](pipe.plan.contexts, m, c)
     return simulate(schedule, profiled.costs(m, c), pipe.plan, profiled.link(pipe.plan.contexts)).seconds
 
 

@@ -10,7 +10,8 @@ class Workload:
     """A stack of LSTM layers, its batch of standard normal numbers, and how the batch is cut.
 
     One step is the forward pass of all layers, the loss ``0.5 * sum(out ** 2)`` and the gradients of all parameters;
-    ``num_microbatches`` and ``num_chunks`` are for variants that cut the batch or its steps.
+    ``num_microbatches`` and ``num_chunks`` are for variants that cut the batch or its steps, ``stages_per_context`` for
+    the interleaved one.
     """
 
     batch_size: int
@@ -19,6 +20,7 @@ class Workload:
     hidden_size: int
     num_microbatches: int
     num_chunks: int
+    stages_per_context: int = 2
 
     def __post_init__(self) -> None:
         if self.batch_size % self.num_microbatches:
@@ -78,6 +80,7 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("one_stage_wavefront", "pipeline", "one", "plain", "wavefront", chunks=True),
     Variant("fill_drain", "pipeline", "all", "one_stage", "fill_drain", microbatches=True),
     Variant("1f1b", "pipeline", "all", "one_stage", "1f1b", microbatches=True),
+    Variant("interleaved", "pipeline", "all", "one_stage", "interleaved", microbatches=True),
     Variant("wavefront", "pipeline", "all", "one_stage_wavefront", "wavefront", chunks=True),
     Variant("one_thread", "one_thread", "all", "one_stage", "1f1b", microbatches=True),
     Variant("two_threads", "plain", "threads"),

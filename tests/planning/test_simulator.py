@@ -159,6 +159,6 @@ def test_a_context_holds_what_its_stages_hold_at_once(tmp_path):
 
 
 def test_a_row_is_of_one_context():
-    with pytest.raises(ValueError, match=r"a row of the schedule has stages on several contexts of the plan \(cpu\(0\), "
-                                         r"cpu\(1\), cpu\(2\), cpu\(3\)\); make it for these contexts"):
+    with pytest.raises(ValueError, match=r"a row of the schedule has stages on several contexts of the plan "
+                                         r"\(cpu\(0\), cpu\(1\), cpu\(2\), cpu\(3\)\); make it for these contexts"):
         simulate(SCHEDULES["interleaved"]([0, 1] * 2, 1, 1), layers(*[(1, 1)] * 4), plan(1, 1, 1, 1))

@@ -90,7 +90,7 @@ def begin_with_frequencies(biases: Sequence[Parameter], sentences: Sequence[Sequ
 def check_tied(options: ModelOptions, plan: Plan) -> None:
     """Refuse a plan that takes a tied table's two ends apart."""
     first, last = plan.contexts[0], plan.contexts[-1]
-    if options.tied and len(plan.contexts) > 1:
+    if options.tied and first != last:
         raise ValueError(f"--tied: the embedding would live on {first} and the projection on {last} (plan {plan}), but "
                          f"they are one table; give one context, as --contexts \"{first}\", or leave out --tied")
 

@@ -74,7 +74,7 @@ class Translation:
         _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
                   100 * self._loader.padding_share)
         self.options, costs = self._planned(options, contexts, loss, folder)
-        plan = choose_plan(costs, contexts, self.options.plan)
+        plan = choose_plan(costs, contexts, self.options.plan, self.options.turns)
         _log.info("plan %s, %d micro-batches, %s:\n%s", plan, self.options.num_microbatches, self.options.schedule,
                   plan.table(costs))
         self.pipe = Pipeline(self._chain, plan, loss, self.options.num_microbatches, schedule=self.options.schedule)
@@ -133,5 +133,6 @@ def _tuned(options: Options, times: Profile, contexts: List[mx.Context]) -> Opti
     """The options with the plan, micro-batches and schedule that are the fastest in a simulation of those ``times``."""
     kind = contexts[0].device_type
     best = tune(lambda m, c: times.costs(m, c, kind), contexts, [m for m, _ in times.layers[kind]],
-                schedules=("1f1b", "fill_drain"), transfer=times.link(contexts))[0]
+                schedules=("1f1b", "fill_drain", "interleaved"), transfer=times.link(contexts),
+                stages_per_context=(options.stages_per_context,))[0]
     return replace(options, plan=str(best.plan), num_microbatches=best.num_microbatches, schedule=best.schedule)
