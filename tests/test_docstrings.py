@@ -121,7 +121,7 @@ def test_numpydoc_sees_faults(monkeypatch):
     monkeypatch.setitem(OBJECTS, "mxmp.runtime.faulty", faulty)
     assert {fault[:4] for fault in faults("mxmp.runtime.faulty")} >= {"SS03", "PR01", "PR07", "RT01"}
     assert {"mxmp.pipeline.pipeline.Pipeline.forward_backward", "mxmp.nn.lstm.LSTMLayer.begin_state",
-            "mxmp.runtime.report", "mxmp.schedule.grid"} <= set(OBJECTS)
+            "mxmp.runtime.report", "mxmp.schedule.units.grid"} <= set(OBJECTS)
 
 
 @pytest.mark.parametrize("name", OBJECTS)

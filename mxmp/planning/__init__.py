@@ -3,8 +3,9 @@ from .analytic import analytic
 from .cost import LayerCost, parameter_bytes, stage_bytes
 from .device import DEVICES, PCIE, Device, Link, estimate
 from .plan import Plan
-from .planner import Misfit, balance
+from .planner import balance
 from .profile import Profile, profile
+from .segments import Misfit
 from .simulator import Simulation, most_live, simulate
 from .spanning import span
 from .tune import Choice, Costs, tune

@@ -11,7 +11,7 @@ import mxnet as mx
 from ..contexts import check_contexts, parse_contexts
 from ..pictures import draw_plan
 from .cost import LayerCost, stage_bytes
-from .planner import ranges
+from .segments import ranges
 
 
 @dataclass(frozen=True)

@@ -1,133 +1,11 @@
 """The exact planner: contiguous runs of layers whose slowest run is as fast as possible."""
 from __future__ import annotations
 
-from itertools import accumulate
-from typing import Any, Callable, List, Optional, Sequence, Union
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
-from .turns import Parts, cut_by_turns
+from .segments import INFINITY, Misfit, Parts, Segments, check, ranges
 
-INFINITY = float("inf")
 Memory = Union[Sequence[float], Callable[[int, range], float], Callable[[int, Parts], float]]
-
-
-class Segments:
-    """Time, memory and traffic of layers ``start`` to ``end - 1`` on a stage; arguments as of `balance`."""
-
-    def __init__(self, costs: Sequence[float], num_stages: int, memory: Any, memory_limit: Any,
-                 transfer: Optional[Sequence[float]], speeds: Optional[Sequence[float]]) -> None:
-        # of every run of layers: a difference of two long sums would lose what is small beside them
-        self._sums = _sums(costs)
-        self.rest = [sums[-1] for sums in self._sums]  # the work from each layer on
-        self.speeds = list(speeds or [1.0] * num_stages)
-        self._sent = [0.0, *(transfer or [0.0] * (len(costs) - 1)), 0.0]
-        self._limits = list(memory_limit) if isinstance(memory_limit, Sequence) else [memory_limit] * num_stages
-        self._memory = _memory(memory)
-        self._memory_of_parts = memory if callable(memory) else lambda context, parts: sum(
-            self._memory(context, part) for part in parts)
-        self.is_uniform = not callable(memory) and len(set(self._limits)) == 1  # so that more contexts can be tried
-
-    def time(self, stage: int, start: int, end: int) -> float:
-        """Time of the layers, and of sending at both ends."""
-        return self._sums[start][end - start] / self.speeds[stage] + self._sent[start] + self._sent[end]
-
-    def sent(self, end: int) -> float:
-        """Time to send what the layer before ``end`` puts out."""
-        return self._sent[end]
-
-    def memory(self, stage: int, start: int, end: int) -> float:
-        """What the layers hold on the stage."""
-        return self._memory(stage, range(start, end))
-
-    def time_of_parts(self, context: int, parts: Parts) -> float:
-        """Time of a context's stages, or infinity if they do not fit."""
-        if self.fill_of_parts(context, parts) > 1:
-            return INFINITY
-        return sum(self.time(context, part.start, part.stop) for part in parts)
-
-    def fill_of_parts(self, context: int, parts: Parts) -> float:
-        """Memory of a context's stages as a share of the limit."""
-        return 0.0 if self._limits[context] is None else self.memory_of_parts(context, parts) / self._limits[context]
-
-    def memory_of_parts(self, context: int, parts: Parts) -> float:
-        """What a context's stages hold."""
-        return self._memory_of_parts(context, parts)
-
-    def limit(self, stage: int) -> float:
-        """The most that the stage can hold."""
-        return INFINITY if self._limits[stage] is None else self._limits[stage]
-
-    def fits(self, stage: int, start: int, end: int) -> bool:
-        """Whether the layers fit."""
-        return self._limits[stage] is None or self.memory(stage, start, end) <= self._limits[stage]
-
-    def fill(self, stage: int, start: int, end: int) -> float:
-        """Memory as a share of the limit."""
-        return self.memory(stage, start, end) / self.limit(stage)
-
-
-def check(costs: Sequence[float], num_stages: int, memory: Any, memory_limit: Any, transfer: Optional[Sequence[float]],
-          speeds: Optional[Sequence[float]], stages_per_context: int = 1) -> None:
-    """Refuse numbers that make no sense, by a ValueError with the number and what it should be."""
-    if num_stages < 1:
-        raise ValueError(f"num_stages must be at least 1, got {num_stages}")
-    if stages_per_context < 1:
-        raise ValueError(f"stages_per_context must be at least 1, got {stages_per_context}")
-    if len(costs) < num_stages * stages_per_context:
-        each = f" of {stages_per_context} stages each" if stages_per_context > 1 else ""
-        raise ValueError(f"{len(costs)} layers cannot fill {num_stages * stages_per_context} stages; use at most "
-                         f"{len(costs) // stages_per_context} contexts{each}")
-    _check_list("costs", costs, len(costs), "layer")
-    if transfer is not None:
-        _check_list("transfer", transfer, len(costs) - 1, "the cut after layer")
-    if memory is not None and not callable(memory):
-        _check_list("memory", memory, len(costs), "layer")
-    if speeds is not None:
-        _check_list("speeds", speeds, num_stages, "stage", above=True)
-    if isinstance(memory_limit, Sequence):
-        _check_list("memory_limit", memory_limit, num_stages, "stage", above=True)
-    elif memory_limit is not None and not 0 < memory_limit < INFINITY:
-        raise ValueError(f"memory_limit must be above 0 and finite, got {memory_limit}")
-    if (memory is None) != (memory_limit is None):
-        raise ValueError("memory and memory_limit belong together; give both or neither")
-    if sum(costs) == INFINITY:
-        raise ValueError("the costs add up to infinity; use a larger unit")
-
-
-def _check_list(name: str, values: Sequence[float], length: int, what: str, above: bool = False) -> None:
-    if len(values) != length:
-        raise ValueError(f"{name} needs {length} numbers, one for each {what.split()[-1]}"
-                         + (" but the last" if name == "transfer" else "") + f"; got {len(values)}")
-    for i, value in enumerate(values):
-        if not 0 <= value < INFINITY or above and not value:
-            raise ValueError(f"{name} must be {'above' if above else 'at least'} 0 and finite; {what} {i} has {value}")
-
-
-def _sums(values: Sequence[float]) -> List[List[float]]:
-    """By first layer, the sums of 0, 1, 2... values from there on."""
-    return [list(accumulate(values[start:], initial=0.0)) for start in range(len(values) + 1)]
-
-
-def _memory(memory: Any) -> Callable[[int, range], float]:
-    if callable(memory):
-        return memory
-    sums = _sums(memory or [])
-    return lambda stage, layers: sums[layers.start][len(layers)]
-
-
-class Misfit(ValueError):
-    """No plan fits.
-
-    Parameters
-    ----------
-    text : str
-        The message.
-    fill : float
-        The memory that the tightest plan needs, as a share of the limit; above 1.
-    """
-
-    def __init__(self, text: str, fill: float) -> None:
-        super().__init__(text)
-        self.fill = fill
 
 
 def balance(costs: Sequence[float], num_stages: int, memory: Optional[Memory] = None,
@@ -198,12 +76,6 @@ def balance(costs: Sequence[float], num_stages: int, memory: Optional[Memory] = 
     return least or counts
 
 
-def ranges(counts: Sequence[int]) -> List[range]:
-    """The positions of each stage's layers."""
-    starts = [sum(counts[:i]) for i in range(len(counts))]
-    return [range(start, start + count) for start, count in zip(starts, counts)]
-
-
 def _best_cuts(num_stages: int, num_layers: int, value: Callable[[int, int, int], float],
                combine: Callable[[float, float], float]) -> Optional[List[int]]:
     """Layers per stage with the least combined value of all stages; None if all of them are infinite."""
@@ -227,21 +99,6 @@ def _best_cuts(num_stages: int, num_layers: int, value: Callable[[int, int, int]
     return counts[::-1]
 
 
-def _balance_by_turns(segments: Segments, num_contexts: int, stages_per_context: int) -> List[int]:
-    counts = cut_by_turns(num_contexts, stages_per_context, segments.time_of_parts, segments.sent, segments.rest,
-                          segments.speeds)
-    if counts is None:
-        tightest = cut_by_turns(num_contexts, stages_per_context, segments.fill_of_parts, segments.sent,
-                                [0.0] * len(segments.rest), segments.speeds) or []
-        parts = [tuple(ranges(tightest)[context::num_contexts]) for context in range(num_contexts)]
-        fills = [segments.fill_of_parts(context, own) for context, own in enumerate(parts)]
-        context = fills.index(max(fills))
-        raise Misfit(f"nothing fits: of all plans {','.join(map(str, tightest))} is the tightest, and its context "
-                     f"{context} needs {segments.memory_of_parts(context, parts[context]):,.0f} where "
-                     f"{segments.limit(context):,.0f} is the limit", max(fills))
-    return counts
-
-
 def _misfit(segments: Segments, num_stages: int, num_layers: int) -> Misfit:
     """What the plan that comes nearest to fitting would need, and how many contexts would do."""
     counts = _best_cuts(num_stages, num_layers, segments.fill, max) or []
@@ -262,3 +119,55 @@ def _remedy(segments: Segments, num_stages: int, num_layers: int) -> str:
         if all(fill(0, run.start, run.stop) <= 1 for run in ranges(_best_cuts(more, num_layers, fill, max) or [])):
             return f"; {more} contexts would hold it"
     return "; a single layer needs more than that, so that no number of contexts would do"
+
+
+def _balance_by_turns(segments: Segments, num_contexts: int, stages_per_context: int) -> List[int]:
+    """Layers per stage, as of `balance`, where each context has several stages; a Misfit if nothing fits."""
+    counts = _cut_by_turns(num_contexts, stages_per_context, segments.time_of_parts, segments.sent, segments.rest,
+                           segments.speeds)
+    if counts is None:
+        tightest = _cut_by_turns(num_contexts, stages_per_context, segments.fill_of_parts, segments.sent,
+                                 [0.0] * len(segments.rest), segments.speeds) or []
+        parts = [tuple(ranges(tightest)[context::num_contexts]) for context in range(num_contexts)]
+        fills = [segments.fill_of_parts(context, own) for context, own in enumerate(parts)]
+        context = fills.index(max(fills))
+        raise Misfit(f"nothing fits: of all plans {','.join(map(str, tightest))} is the tightest, and its context "
+                     f"{context} needs {segments.memory_of_parts(context, parts[context]):,.0f} where "
+                     f"{segments.limit(context):,.0f} is the limit", max(fills))
+    return counts
+
+
+def _cut_by_turns(num_contexts: int, stages_per_context: int, value: Callable[[int, Parts], float],
+                  sent: Callable[[int], float], rest: Sequence[float], speeds: Sequence[float]) -> Optional[List[int]]:
+    """Layers per stage with the least maximum over the contexts of ``value``; None if all are infinite.
+
+    Stage i is on context i modulo their number. ``value(context, parts)`` must not shrink when a part is added; of
+    equally good cuts the one with the least sum of ``sent(end)`` is taken. ``rest`` are the sums of all layers' work
+    from each on, and ``speeds`` say how much of it a context does for a value of 1.
+
+    Loads of contexts add up over their stages, so that no order of prefixes is the best, as it is for one stage each.
+    All cuts are tried, therefore, but for those whose first stages are worse than the best cut so far, or leave the
+    contexts less room below it than the rest needs: few of them remain where chains have some 30 layers.
+    """
+    num_stages, num_layers = num_contexts * stages_per_context, len(rest) - 1
+    best: Tuple[Tuple[float, float], Optional[List[int]]] = ((INFINITY, 0.0), None)  # infinite ones are no better
+
+    def extend(counts: List[int], parts: List[Parts], loads: List[float], total: float) -> None:
+        nonlocal best
+        stage, start = len(counts), sum(counts)
+        if stage == num_stages:
+            best = (max(loads), total), counts
+            return
+        context, later = stage % num_contexts, range(stage + 1, num_stages)
+        takers = {other % num_contexts for other in later}
+        ends = range(start + 1, num_layers - len(later) + 1) if later else [num_layers]
+        even = rest[start] - rest[start] / (num_stages - stage)
+        for end in sorted(ends, key=lambda end: abs(rest[end] - even)):  # a good cut first leaves out many
+            own = (*parts[context], range(start, end))
+            new = [*loads[:context], value(context, own), *loads[context + 1:]]
+            room = sum((best[0][0] - new[other]) * speeds[other] for other in takers)
+            if rest[end] <= room and (max(new), total + sent(end)) < best[0]:
+                extend([*counts, end - start], [*parts[:context], own, *parts[context + 1:]], new, total + sent(end))
+
+    extend([], [()] * num_contexts, [0.0] * num_contexts, 0.0)
+    return best[1]

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple
 
-from .planner import Misfit, balance, ranges
+from .planner import balance
+from .segments import Misfit, ranges
 
 
 def span(costs: Sequence[float], softmax: float, num_contexts: int, memory: Optional[Sequence[float]] = None,

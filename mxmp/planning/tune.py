@@ -9,7 +9,8 @@ from ..schedule import SCHEDULES, Schedule, rows_of_stages
 from .cost import LayerCost
 from .device import Link
 from .plan import Plan
-from .planner import Misfit, balance
+from .planner import balance
+from .segments import Misfit
 from .simulator import NO_LINK, Simulation, row_bytes, simulate
 
 Costs = Callable[[int, int], Sequence[LayerCost]]

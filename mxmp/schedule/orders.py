@@ -106,9 +106,23 @@ def interleaved(stages: Stages, num_microbatches: int, num_chunks: int = 1) -> S
     these, or a few more where they do not divide. In full turn context r of S has 2 (S - r - 1) + 1 units' activations
     and a group's for each of its stages but one: of context 0 that is 1 + (S - 1) / (S v) times what 1F1B keeps there.
 
-    It takes ``num_microbatches`` and ``num_chunks``, and returns and raises what `fill_drain` does, but a row for each
-    context. ``stages`` are the stages' contexts, the same ones in the same order again and again, ``[0, 1] * 2`` for
-    instance; other contexts are a ValueError. A number stands for as many contexts.
+    Parameters
+    ----------
+    stages : int or sequence
+        The context of each stage: the same ones in the same order again and again, as ``[0, 1] * 2``. A number stands
+        for as many contexts with a stage each.
+    num_microbatches, num_chunks : int
+        As of `fill_drain`.
+
+    Returns
+    -------
+    list of list of Unit
+        Each context's units in order, of all of its stages.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1, or the contexts do not take turns.
     """
     num_stages, contexts = _checked(stages, num_microbatches, num_chunks), _by_turns(stages)
     # a group's first piece is back on its first context when that has sent the last one off

@@ -59,7 +59,7 @@ def needs(unit: Unit, num_stages: int, num_chunks: int) -> List[Unit]:
 
 
 def by_stage(schedule: Schedule) -> Schedule:
-    """Each stage's units in their order."""
+    """Each stage's units of a ``schedule``, in their order."""
     stages: Dict[int, List[Unit]] = {}
     for unit in (unit for units in schedule for unit in units):
         stages.setdefault(unit.stage, []).append(unit)
@@ -67,7 +67,7 @@ def by_stage(schedule: Schedule) -> Schedule:
 
 
 def rows_of_stages(schedule: Schedule) -> List[int]:
-    """By stage, the row that its units are in."""
+    """Returns by stage the row of a ``schedule`` that its units are in."""
     return [row for _, row in sorted({(unit.stage, row) for row, units in enumerate(schedule) for unit in units})]
 
 

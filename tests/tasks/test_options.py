@@ -44,3 +44,15 @@ def test_impossible_values_are_named(kind, wrong, message):
 def test_flags_are_parsed_before_mxnet_loads(name):
     code = f"import sys, {name}; sys.exit('mxnet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("flags, kept", [
+    ({"schedule": "interleaved"}, False), ({"stages_per_context": 3}, True), ({"schedule": "fill_drain"}, True),
+    ({"contexts": "cpu(0-2)"}, False)])
+def test_a_resumed_run_keeps_its_plan_where_its_stages_stay_on_their_contexts(flags, kept):
+    saved = {**vars(RunOptions()), "plan": "4,5"}
+    assert RunOptions.resumed(saved, flags)["plan"] == ("4,5" if kept else None)
+    turns = {**saved, "schedule": "interleaved", "plan": "1,2,3,3"}
+    assert RunOptions.resumed(turns, {"stages_per_context": 3})["plan"] is None
+    assert RunOptions.resumed(turns, {"schedule": "1f1b"})["plan"] is None
+    assert RunOptions.resumed(turns, {})["plan"] == "1,2,3,3"

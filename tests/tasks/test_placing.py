@@ -26,3 +26,12 @@ def test_gpus_take_the_place_of_contexts(monkeypatch):
     monkeypatch.setattr(mx.context, "num_gpus", lambda: 2)
     assert choose_contexts("cpu(0-1)", "0,1") == [mx.gpu(0), mx.gpu(1)]
     assert choose_contexts("cpu(0-1)", None) == TWO
+
+
+def test_contexts_get_stages_by_turns():
+    plan = choose_plan(costs(), TWO, turns=2)
+    assert plan.contexts == (*TWO, *TWO)
+    work = [cost.flops for cost in costs()]
+    loads = [sum(work[i] for stage in plan.ranges[context::2] for i in stage) for context in range(2)]
+    assert max(loads) < 1.05 * sum(work) / 2  # one stage each is 8% off
+    assert choose_plan(costs(), TWO, "1,2,2,4", turns=2).counts == (1, 2, 2, 4)

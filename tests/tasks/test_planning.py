@@ -21,7 +21,7 @@ def plan(*args, cwd):
 
 def test_plans_for_gpus_that_are_not_there(tmp_path):
     done = plan("--encoder_layers", "8", "--decoder_layers", "8", "--contexts", "gpu(0-7)", "--memory_limit", "12GB",
-                "--timeline", "step.png", cwd=tmp_path)
+                "--schedule", "1f1b", "--timeline", "step.png", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     table = done.stdout.split("\n\n")[0].splitlines()[1:]
     assert [line.split()[0] for line in table] == [f"gpu({i})" for i in range(8)]
@@ -32,6 +32,19 @@ def test_plans_for_gpus_that_are_not_there(tmp_path):
     assert len(done.stdout.split("alternatives:\n")[1].splitlines()) >= 4
     for picture in ("plan.png", "step.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_contexts_with_several_stages_have_a_line_each(tmp_path):
+    done = plan(*TINY, "--contexts", "gpu(0-1)", "--schedule", "interleaved", "--stages_per_context", "3",
+                "--timeline", "step.svg", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = (line.split("B  ")[-1].split(" | ") for line in done.stdout.splitlines()[1:3])
+    in_order = [name for parts in zip(first, second) for part in parts for name in part.split(", ")]
+    assert (len(first), len(second)) == (3, 3)
+    assert in_order == ["source_embedding", "encoder_0", "encoder_1", "target_embedding", "decoder_0", "attention",
+                        "decoder_1", "output", "projection"]
+    assert "micro-batches on 2 contexts, plan " in done.stdout.split("alternatives")[0]
+    assert "<!-- 4F0 -->" in (tmp_path / "step.svg").read_text()
 
 
 def test_measured_times_are_kept_and_used_again(tmp_path):
