@@ -1,12 +1,13 @@
 """From flags to contexts and a plan."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Optional, Tuple
 
 import mxnet as mx
 
 from ..contexts import parse_contexts
-from ..planning import LayerCost, Plan, balance
+from ..planning import LayerCost, Plan, balance, tune
 
 
 def choose_contexts(contexts: str, gpus: Optional[str]) -> List[mx.Context]:
@@ -25,13 +26,16 @@ def split_contexts(contexts: List[mx.Context], spanned: int) -> Tuple[List[mx.Co
 
 
 def choose_plan(costs: List[LayerCost], contexts: List[mx.Context], plan: Optional[str] = None,
-                turns: int = 1) -> Plan:
+                turns: int = 1, pieces: int = 1) -> Plan:
     """The ``plan`` that was asked for, layers per stage as "2,3", or the one that balances the computed work.
 
-    The contexts get a stage each, again and again for so many ``turns``. What does not suit the layers and contexts is
-    a ValueError.
+    The contexts get a stage each, again and again for so many ``turns``. To balance those of several turns is not
+    enough, as all work could be in the first: the plan is the fastest in a simulation of so many ``pieces`` of a batch,
+    with the computed work for times. What does not suit the layers and contexts is a ValueError.
     """
-    places = contexts * turns
     if plan:
-        return Plan.parse(plan, places, len(costs))
-    return Plan(tuple(balance([cost.work for cost in costs], len(contexts), stages_per_context=turns)), tuple(places))
+        return Plan.parse(plan, contexts * turns, len(costs))
+    if turns == 1:
+        return Plan(tuple(balance([cost.work for cost in costs], len(contexts))), tuple(contexts))
+    timed = [replace(cost, forward=float(cost.flops), backward=float(cost.backward_flops)) for cost in costs]
+    return tune(lambda *_: timed, contexts, [pieces], schedules=("interleaved",), stages_per_context=(turns,))[0].plan

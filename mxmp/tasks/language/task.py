@@ -69,7 +69,7 @@ class Language:
         chain = language_chain(self.sizes, not softmax)
         loss = split_loss(self.sizes, softmax) if softmax else LabelSmoothedLoss(layout="NTC")
         costs = chain_costs(chain, loss, options.batch_size, options.bptt)
-        plan = choose_plan(costs, stages, options.plan, options.turns)
+        plan = choose_plan(costs, stages, options.plan, options.turns, options.num_microbatches * options.num_chunks)
         check_tied(self.sizes, plan)
         _log.info("plan %s, %s, %d chunks x %d micro-batches:\n%s", plan, options.schedule, options.num_chunks,
                   options.num_microbatches, plan.table(costs))

@@ -74,7 +74,7 @@ class Translation:
         _log.info("%d batches an epoch, %.1f%% of their positions are padding", len(self._loader),
                   100 * self._loader.padding_share)
         self.options, costs = self._planned(options, contexts, loss, folder)
-        plan = choose_plan(costs, contexts, self.options.plan, self.options.turns)
+        plan = choose_plan(costs, contexts, self.options.plan, self.options.turns, self.options.num_microbatches)
         _log.info("plan %s, %d micro-batches, %s:\n%s", plan, self.options.num_microbatches, self.options.schedule,
                   plan.table(costs))
         self.pipe = Pipeline(self._chain, plan, loss, self.options.num_microbatches, schedule=self.options.schedule)
