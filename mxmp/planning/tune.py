@@ -100,8 +100,9 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
         if name == "wavefront" and c == 1 and "fill_drain" in schedules:
             continue  # the two are one then
         layers, places = costs(m, c), tuple(contexts) * (each if name == "interleaved" else 1)
-        if name == "interleaved" and len(places) > len(layers) and set(schedules) != {name}:
-            continue  # a stage would have no layer
+        takes_turns = 1 < len(contexts) and len(places) <= len(layers)
+        if name == "interleaved" and not takes_turns and set(schedules) != {name}:
+            continue
         schedule = SCHEDULES[name](places, m, c)
         try:
             plans = plans_for(schedule, layers, places, memory_limit, transfer, optimizer_states)

@@ -23,24 +23,25 @@ class Launcher:
     """Starts workers, after finding out what there is: contexts, versions, PyTorch.
 
     ``versions`` are versions and settings as the workers see them, ``variants`` those that can be measured, and
-    ``left_out`` says in a line for the user why PyTorch's are not among them, if they are not.
+    ``left_out`` says in lines for the user why others are not among them.
     """
 
     def __init__(self, options: PipelineOptions) -> None:
         self._options = options
         self._torch = options.torch_python or sys.executable
         self.versions: Dict[str, Any] = {}
-        self.left_out: Optional[str] = None
+        self.left_out: List[str] = []
         with self._worker(Variant("setting", "setting", on="all"), MXNET, {}) as worker:
             self.versions.update(worker.ask("setting")[0])
         self.num_contexts = len(self.versions["contexts"])
+        if options.num_layers < self.num_contexts:
+            raise ValueError(f"--num_layers {options.num_layers} is too few for the {self.num_contexts} contexts of "
+                             f"--contexts {options.contexts}; each needs at least one")
         self.variants = [VARIANTS[name] for name in options.selected if name in VARIANTS]
-        interleaved = any(variant.schedule == "interleaved" for variant in self.variants)
-        stages = self.num_contexts * (options.stages_per_context if interleaved else 1)
-        if options.num_layers < stages:
-            remedy = "; leave interleaved out of --variants, or give more layers" if interleaved else ""
-            raise ValueError(f"--num_layers {options.num_layers} is too few for the {stages} stages on --contexts "
-                             f"{options.contexts}; each needs at least one{remedy}")
+        if options.num_layers < self.num_contexts * options.stages_per_context:
+            self._leave_out([variant for variant in self.variants if variant.schedule == "interleaved"],
+                            f"--num_layers {options.num_layers} is too few for --stages_per_context "
+                            f"{options.stages_per_context} on {options.contexts}")
         if any(variant.is_torch for variant in self.variants):
             self._find_torch()
 
@@ -69,7 +70,14 @@ class Launcher:
                 self.versions.update(worker.ask("versions")[0])
         except (OSError, RuntimeError) as error:
             why = f"no PyTorch under {self._torch} ({error}); install it there: pip install \"mxmp[torch]\""
-            if self._options.torch_python or self._options.variants:
+            if self._options.torch_python:
                 raise ValueError(why) from None
-            self.left_out = f"leaving PyTorch's variants out: {why}"
-            self.variants = [variant for variant in self.variants if not variant.is_torch]
+            self._leave_out([variant for variant in self.variants if variant.is_torch], why)
+
+    def _leave_out(self, variants: List[Variant], why: str) -> None:
+        """Go without these variants, unless the user asked for them by name."""
+        if variants and self._options.variants:
+            raise ValueError(why) from None
+        if variants:
+            self.left_out.append(f"leaving {', '.join(variant.name for variant in variants)} out: {why}")
+        self.variants = [variant for variant in self.variants if variant not in variants]

@@ -25,8 +25,8 @@ def run(options: PipelineOptions) -> None:
     All of it is saved after each table, so that an interrupted run keeps what it has.
     """
     launcher = Launcher(options)
-    if launcher.left_out:
-        print(launcher.left_out, file=sys.stderr)
+    for line in launcher.left_out:
+        print(line, file=sys.stderr)
     results: Dict[str, Any] = {"machine": machine(), "versions": launcher.versions, "flags": options.flags,
                                "steps": [], "memory": []}
     print(_heading(results), flush=True)

@@ -14,7 +14,7 @@ def test_every_configuration_is_predicted_and_measured(tmp_path):
     results = json.loads((tmp_path / "all.json").read_text())
     assert len(results["rows"]) >= 12
     assert {row["schedule"] for row in results["rows"]} == {"1f1b", "fill_drain", "wavefront", "interleaved"}
-    assert {len(row["counts"]) for row in results["rows"]} == {1, 2}
+    assert {len(row["counts"]) for row in results["rows"]} == {1, 2, 4}
     assert all(row["ratio"] == pytest.approx(row["predicted"] / row["measured"]) for row in results["rows"])
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     assert len(lines) == 2 + len(results["rows"])  # the headings and the rule below them

@@ -2,6 +2,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from benchmark.variants import VARIANTS
 from helpers.programs import run
 
 FOLDER = Path(benchmark.__file__).parent
-TINY = {"batch_sizes": (8,), "num_layers": 2, "hidden_size": 8, "seq_len": 4, "num_microbatches": 4, "num_chunks": 2,
+TINY = {"batch_sizes": (8,), "num_layers": 4, "hidden_size": 8, "seq_len": 4, "num_microbatches": 4, "num_chunks": 2,
         "warmup_steps": 1, "matmul_size": 16}
 MXNET = tuple(name for name, variant in VARIANTS.items() if not variant.is_torch)
 TORCH = tuple(name for name, variant in VARIANTS.items() if variant.is_torch)
@@ -62,8 +63,17 @@ def test_contexts_may_have_unequal_numbers_of_layers():
 
 
 def test_more_contexts_than_layers_are_refused():
-    with pytest.raises(ValueError, match=r"--num_layers 2 is too few for the 3 contexts of --contexts cpu\(0-2\)"):
-        Launcher(PipelineOptions(**TINY, contexts="cpu(0-2)"))
+    with pytest.raises(ValueError, match=r"--num_layers 4 is too few for the 5 contexts of --contexts cpu\(0-4\)"):
+        Launcher(PipelineOptions(**TINY, contexts="cpu(0-4)"))
+
+
+def test_interleaved_stages_are_left_out_where_layers_are_too_few_unless_they_were_asked_for():
+    why = "--num_layers 4 is too few for --stages_per_context 3 on cpu(0-1)"
+    launcher = Launcher(PipelineOptions(**TINY, stages_per_context=3))
+    assert f"leaving interleaved out: {why}" in launcher.left_out
+    assert "interleaved" not in {variant.name for variant in launcher.variants}
+    with pytest.raises(ValueError, match=re.escape(why)):
+        Launcher(PipelineOptions(**TINY, stages_per_context=3, variants=("interleaved",)))
 
 
 def test_activation_memory_is_measured_for_both_schedules():
