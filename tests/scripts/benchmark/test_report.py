@@ -67,3 +67,8 @@ def test_the_memory_table():
     text = memory_table([{"schedule": "1f1b", "activation_bytes": {"16": 6 << 20, "4": 3 << 20}, "ratio": 2.0}])
     assert text.splitlines()[0] == "| schedule | 4 micro-batches, MiB | 16 micro-batches, MiB | ratio |"
     assert text.splitlines()[2] == "| `1f1b`   |                  3.0 |                   6.0 |  2.00 |"
+
+
+def test_interleaved_stages_have_an_ideal_of_their_own():
+    row = report("interleaved", "one_stage", interleaved=[1.0] * 3, one_stage=[1.6] * 3)["rows"][0]
+    assert row["ideal"] == pytest.approx(2 * 4 * 2 / (4 * 2 + 1)) and row["of_ideal"] == pytest.approx(0.9)
