@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from mxmp.pictures import draw_units
-from mxmp.schedule import Span, Unit, fill_drain, rounds, wavefront
+from mxmp.schedule import Span, Unit, fill_drain, interleaved, rounds, wavefront
 
 ROWS = ["cpu(0)", "cpu(1)"]
 
@@ -54,6 +54,16 @@ def test_with_chunks_labels_have_microbatch_and_chunk(tmp_path):
     svg = drawn(tmp_path, spans_of(wavefront(2, 1, 3)))
     labels = [text for text in texts(svg) if re.fullmatch(r"[FB]?\d\.\d", text)]
     assert sorted(labels) == sorted(["0.0", "0.1", "0.2"] * 4)
+
+
+def test_stages_that_share_a_row_are_named_in_their_units(tmp_path):
+    path, schedule = str(tmp_path / "picture.svg"), interleaved([0, 1] * 2, 2)
+    draw_units(path, spans_of(schedule), ROWS, "title", [0, 1, 0, 1])
+    svg = (tmp_path / "picture.svg").read_text()
+    labels = [text for text in texts(svg) if re.fullmatch(r"\d[FB]\d", text)]
+    assert sorted(labels) == sorted(f"{unit.stage}{unit}" for units in schedule for unit in units)
+    boxes = re.findall(r'<path d="M [\d.]+ ([\d.]+) \nL [^"]*z', svg)
+    assert len(set(boxes[-len(labels):])) == 2  # heights
 
 
 def test_time_begins_with_the_first_unit(tmp_path):

@@ -157,7 +157,7 @@ class Refusing(ThreadPoolExecutor):
 def test_stages_that_cannot_be_started_stop_those_that_were():
     blocks = [Doing(), Doing(), Doing()]
     with pipeline(*blocks) as pipe, ThreadPoolExecutor(1) as second, Refusing(1) as third:
-        step = Step("1f1b", 3, Feed.of(mx.nd.array(X), (), "NTC", 2, 1, True), None, None, None)
+        step = Step("1f1b", pipe.plan.contexts, Feed.of(mx.nd.array(X), (), "NTC", 2, 1, True), None, None, None)
         with pytest.raises(RuntimeError, match="after interpreter shutdown"):
             within(60, step.run_all, pipe.stages, [second, third])
         within(60, second.submit(int).result)

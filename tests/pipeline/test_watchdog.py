@@ -97,6 +97,19 @@ with pipe.watchdog(1, stalled):
     assert out == "issuing " + expected
 
 
+def test_an_interleaved_stage_that_does_not_come_back_is_named():
+    out, _ = run("""
+stuck = Stuck()
+stuck.n = 2
+plan = Plan((1, 1, 1, 1), (mx.cpu(0), mx.cpu(1)) * 2)
+pipe = Pipeline([dense(), dense(), stuck, dense()], plan, mx.gluon.loss.L2Loss(), 4, schedule="interleaved")
+pipe.initialize()
+with pipe.watchdog(1, stalled):
+    pipe.forward_backward(x, x)
+""", 7)
+    assert out == "issuing stage 2 on cpu(0), forward pass of micro-batch 1, layer '2'"
+
+
 @pytest.mark.parametrize("place, setting, expected", [
     (0, "n = 4", "stage 0 on cpu(0), forward pass of micro-batch 1, layer '0'"),  # of the second step
     (2, "n = 2", "stage 1 on cpu(1), forward pass of micro-batch 1, layer '2'"),
