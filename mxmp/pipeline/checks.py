@@ -1,7 +1,7 @@
 """What a pipeline refuses when it is made, each in one line with the remedy."""
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Any, Iterable, List
 
 from mxnet.gluon import Parameter
 
@@ -33,6 +33,15 @@ def check_options(loss: Any, num_microbatches: int, num_chunks: int, schedule: s
                                 ("reduction", reduction, ("sum", "mean"))):
         if choice not in known:
             raise ValueError(f"unknown {name} {choice!r}; choose one of {', '.join(map(repr, known))}")
+
+
+def for_each_stage(recompute: Any, plan: Plan) -> List[bool]:
+    """Whether each stage of a plan recomputes, from one bool for all or a sequence of them; refuses what is neither."""
+    flags = [recompute] * len(plan.counts) if isinstance(recompute, bool) else recompute
+    if not isinstance(flags, (list, tuple)) or list(map(type, flags)) != [bool] * len(plan.counts):
+        raise ValueError(f"recompute must be True, False or a bool for each of the {len(plan.counts)} stages of the "
+                         f"plan {plan}, got {recompute!r}")
+    return list(flags)
 
 
 def check_dense(parameters: Iterable[Parameter]) -> None:

@@ -26,6 +26,7 @@ class LossHead:
         self._stage, self._feed, self._labels = stage, feed, feed.labels or []
         self._loss: Any = stage.loss
         self._chunks: Dict[int, List[Packed]] = {}  # by micro-batch
+        self._joined: Dict[int, Packed] = {}  # all chunks' outputs, of micro-batches whose loss is yet to be recorded
         self._live: Dict[int, Tuple[Arrays, mx.nd.NDArray]] = {}  # outputs and loss
 
     @property
@@ -33,8 +34,11 @@ class LossHead:
         """Type of the losses."""
         return next(iter(self._live.values()))[1].dtype
 
-    def forward(self, microbatch: int, outputs: Packed) -> Packed:
-        """Take a chunk's outputs; with the last one, return the micro-batch's loss, shape (1,), else nothing."""
+    def forward(self, microbatch: int, outputs: Packed, recorded: bool = True) -> Packed:
+        """Take a chunk's outputs; with the last one, return the micro-batch's loss, shape (1,), else nothing.
+
+        In training, without ``recorded``, its graph is left to `record`, and only what that does not get is kept.
+        """
         chunks = self._chunks.setdefault(microbatch, [])
         chunks.append(outputs)
         if len(chunks) < len(self._feed.steps):
@@ -43,25 +47,33 @@ class LossHead:
         if len(chunks) > 1:
             outputs = outputs._replace(arrays=join_chunks([chunk.arrays for chunk in chunks], self._feed.steps,
                                                           self._feed.layout))
-        labels = self._labels[microbatch]
-        labels = labels._replace(arrays=tuple(fresh(label, self._stage.context) for label in labels.arrays))
-        if self._feed.wanted is None:
-            return Packed((self._total(outputs, labels, microbatch),), ())
+            if not recorded:
+                self._joined[microbatch] = outputs
+        if recorded and self._feed.wanted is not None:
+            return Packed((self.record(microbatch, outputs),), ())
+        return Packed((self._total(outputs, microbatch),), ())
+
+    def record(self, microbatch: int, outputs: Packed) -> mx.nd.NDArray:
+        """The loss of a micro-batch's outputs, of its last chunk's if `forward` kept all; its graph is for `backward`.
+        """
+        outputs = self._joined.pop(microbatch, outputs)
         for array in outputs.arrays:
             if is_float(array):
                 array.attach_grad()
         with autograd.record():
-            total = self._total(outputs, labels, microbatch)
+            total = self._total(outputs, microbatch)
         self._live[microbatch] = outputs.arrays, total
-        return Packed((total.detach(),), ())
+        return total.detach()
 
     def describe(self, microbatch: int, outputs: Packed) -> str:
         """What the loss is called with, in words."""
         return (f"called with the chain's outputs, of shapes {[array.shape for array in outputs.arrays]}, and then the "
                 f"labels, of shapes {[label.shape for label in self._labels[microbatch].arrays]}")
 
-    def _total(self, outputs: Packed, labels: Packed, microbatch: int) -> mx.nd.NDArray:
+    def _total(self, outputs: Packed, microbatch: int) -> mx.nd.NDArray:
         """The sum of a micro-batch's losses or, for a mean over the batch, its share of that; shape (1,)."""
+        labels = self._labels[microbatch]
+        labels = labels._replace(arrays=tuple(fresh(label, self._stage.context) for label in labels.arrays))
         losses = self._loss(*outputs.unpack(), *labels.unpack())
         rows = self._feed.rows[microbatch]
         if not isinstance(losses, mx.nd.NDArray):

@@ -1,13 +1,13 @@
 """The pipeline: a chain's stages, and one issuing thread for each."""
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Sequence, Union
 
 from mxnet import autograd
 
 from ..nn.chain import as_chain
 from ..planning import Plan
-from .checks import check_options
+from .checks import check_options, for_each_stage
 from .cut import Data, Feed
 from .errors import Loss
 from .gradients import AddingUp
@@ -53,6 +53,10 @@ class Pipeline(StagedChain):
         "sum", or "mean" to divide loss and gradients by the batch's rows.
     hybridize : bool, default True
         Whether layers of which no part is hybridized are, one by one. False is for blocks that cannot be.
+    recompute : bool or sequence of bool, default False
+        Whether a stage, or each of the stages, keeps of its forward units no more than their inputs, states and random
+        draws, and runs them again for their backward units (Chen et al. 2016): less memory for more time. Gradients
+        are the same bits on CPU contexts. docs/pipeline.md says what layers must be like for it.
 
     Raises
     ------
@@ -76,7 +80,7 @@ class Pipeline(StagedChain):
 
     def __init__(self, chain: Any, plan: Plan, loss: Optional[Callable] = None, num_microbatches: int = 1,
                  num_chunks: int = 1, schedule: str = "1f1b", layout: str = "NTC", reduction: str = "sum",
-                 hybridize: bool = True) -> None:
+                 hybridize: bool = True, recompute: Union[bool, Sequence[bool]] = False) -> None:
         check_options(loss, num_microbatches, num_chunks, schedule, layout, reduction)
         chain = as_chain(chain)
         if num_chunks > 1:
@@ -85,6 +89,9 @@ class Pipeline(StagedChain):
         super().__init__(chain, plan, loss, reduction, schedule)
         self.num_microbatches, self.num_chunks = num_microbatches, num_chunks
         self.schedule, self.layout, self.reduction, self.hybridize = schedule, layout, reduction, hybridize
+        self.recompute = for_each_stage(recompute, plan)
+        for stage, again in zip(self.stages, self.recompute):
+            stage.recompute = again
         self._adding = AddingUp()
         self._timeline: Optional[Timeline] = None
         self._watchdog: Optional[Watchdog] = None

@@ -1,7 +1,8 @@
 """One stage: a run of layers on one context, and what of it lasts from step to step."""
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional, Tuple
+from contextlib import contextmanager
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 import mxnet as mx
@@ -9,6 +10,7 @@ from mxnet.gluon import Block, Parameter
 
 from ..nn.base import descendants, parameters_of
 from .dependency import Dependency
+from .drawing_op import keep_draws
 from .gradients import Backward
 from .states import is_stateful
 
@@ -28,6 +30,7 @@ class Stage:
         self.look()
         self.dependency = Dependency(context)
         self.backward, self.loss_backward = Backward(list(layers.values())), Backward(self.loss_blocks)
+        self.recompute = False  # whether forward units keep their inputs only, and are run again
         self.rows_found = False  # whether the loss was seen to return more losses for more rows
 
     def look(self) -> None:
@@ -52,6 +55,17 @@ class Stage:
                     each._clear_cached_op()
                 if hybridize and not active:
                     block.hybridize()
+            if self.recompute:
+                keep_draws(block)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Let layers leave their running statistics, parameters that cannot have a gradient, as they were."""
+        statistics = [(p.data(context).as_nd_ndarray(), p.data(context).as_nd_ndarray().copy())
+                      for p, context in self.contexts.items() if not p._differentiable and p._data is not None]
+        yield
+        for array, value in statistics:
+            array[:] = value
 
     @property
     def stateful(self) -> List[Block]:

@@ -1,6 +1,7 @@
 """One stage in one step: the activations that live from a forward to its backward unit, and what is carried along."""
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import compress
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -9,8 +10,9 @@ from mxnet import autograd
 
 from ..nn.chain import as_tuple
 from ..nn.operators import is_float
-from ..schedule import Unit
+from ..schedule import Unit, recomputed
 from .cut import Feed
+from .draws import Draws
 from .errors import StageProbes
 from .loss_head import LossHead
 from .packed import Arrays, Packed, pack_outputs
@@ -29,22 +31,32 @@ class Live(NamedTuple):
     states: Arrays
 
 
+class Kept(NamedTuple):
+    """What a forward unit keeps that the backward unit runs again: what it was given, and what it drew."""
+
+    given: Packed
+    before: States
+    draws: Draws
+
+
 class StageStep:
     """What one stage holds while one step runs; it begins and ends with the step, so nothing has to be forgotten.
 
-    It is made, and used, in the stage's own thread. ``states`` are those of the stage's layers by micro-batch, after
-    its latest chunk; they are empty if nothing is carried.
+    It is made, and used, in the stage's own thread, which issues ``units`` in their order. ``states`` are those of the
+    stage's layers by micro-batch, after its latest chunk; they are empty if nothing is carried.
     """
 
-    def __init__(self, stage: Stage, num_units: int, feed: Feed, states: Sequence[States] = (),
+    def __init__(self, stage: Stage, units: Sequence[Unit], feed: Feed, states: Sequence[States] = (),
                  timeline: Optional[Timeline] = None) -> None:
         self._stage, self._feed, self._timeline, self.context = stage, feed, timeline, stage.context
         self.states: Dict[int, States] = {m: [[fresh(array, self.context) for array in layer] for layer in layers]
                                           for m, layers in enumerate(states)}
         self.probes = StageProbes(str(stage), self.context, stage.dependency,
-                                  num_units * (len(stage.layers) + 1))  # each layer and the loss
+                                  len(units) * (len(stage.layers) + 1))  # each layer and the loss
         self._head = LossHead(stage, feed) if stage.loss else None
+        self._again = recomputed(units) if stage.recompute and feed.wanted is not None else set()
         self._live: Dict[Tuple[int, int], Live] = {}  # by micro-batch and chunk
+        self._kept: Dict[Tuple[int, int], Kept] = {}  # likewise, of those that run again
         self._state_grads: Dict[int, Arrays] = {}  # by micro-batch, of the chunk that went backward last
         self._output_grads: Dict[int, List[List[mx.nd.NDArray]]] = {}  # by micro-batch, of chunks yet to go backward
 
@@ -55,29 +67,48 @@ class StageStep:
         last chunk, unless the step has no labels. Gradients are kept for the arrays of a floating-point type or, in the
         first stage, for those that want one.
         """
-        arrays = tuple(copied(array, self.context) for array in given.arrays)
-        self._enter(unit, arrays)
-        training, before = self._feed.wanted is not None, self.states.get(unit.microbatch, [])
-        carried = _flat(before) if unit.chunk and training else ()
-        if training:
-            wanted = map(is_float, arrays) if self._stage.index else self._feed.wanted or ()
-            for array in [*compress(arrays, wanted), *carried]:
-                array.attach_grad()
-            with autograd.record():
-                outputs, states = self._run(unit, given._replace(arrays=arrays), before)
-            self._live[unit.microbatch, unit.chunk] = Live(arrays, carried, outputs.arrays, _flat(states))
+        given = given._replace(arrays=tuple(copied(array, self.context) for array in given.arrays))
+        self._enter(unit, given.arrays)
+        before, again, draws = self.states.get(unit.microbatch, []), unit in self._again, Draws()
+        if again:
+            self._kept[unit.microbatch, unit.chunk] = Kept(given, before, draws)
+            with draws.taken(), self._stage.unchanged():
+                outputs, states = self._run(unit, given, before)
+        elif self._feed.wanted is None:
+            outputs, states = self._run(unit, given, before)
         else:
-            outputs, states = self._run(unit, given._replace(arrays=arrays), before)
+            outputs, states = self._record(unit, given, before)
         if before:
             self.states[unit.microbatch] = [[s.detach() for s in layer] for layer in states]
-        results = outputs = outputs._replace(arrays=tuple(array.detach() for array in outputs.arrays))
+        results = outputs = _detached(outputs)
         if self._head and self._feed.labels is not None:
             called = self._head.describe(unit.microbatch, outputs)
-            with self.probes.located(unit, f"the loss, {called}"):
-                results = self._head.forward(unit.microbatch, outputs)
+            with self.probes.located(unit, f"the loss, {called}"), draws.taken() if again else nullcontext():
+                results = self._head.forward(unit.microbatch, outputs, not again)
             self.probes.add(unit, "the loss", results.arrays)
         self._leave(unit, results.arrays or outputs.arrays)
         return results
+
+    def _record(self, unit: Unit, given: Packed, before: States) -> Tuple[Packed, States]:
+        """As `_run`, with the graph that `backward` goes through."""
+        carried = _flat(before) if unit.chunk else ()
+        wanted = map(is_float, given.arrays) if self._stage.index else self._feed.wanted or ()
+        for array in [*compress(given.arrays, wanted), *carried]:
+            array.attach_grad()
+        with autograd.record():
+            outputs, states = self._run(unit, given, before)
+        self._live[unit.microbatch, unit.chunk] = Live(given.arrays, carried, outputs.arrays, _flat(states))
+        return outputs, states
+
+    def _run_again(self, unit: Unit) -> None:
+        """Record what a forward unit did, before its backward pass; it may start before that pass's gradients came."""
+        given, before, draws = self._kept.pop((unit.microbatch, unit.chunk))
+        self._stage.dependency.enter(given.arrays)
+        with draws.given():
+            outputs, _ = self._record(unit, given, before)
+            if self._head and unit.chunk == len(self._feed.steps) - 1:
+                with self.probes.located(unit, "the loss"):
+                    self._head.record(unit.microbatch, _detached(outputs))
 
     def _run(self, unit: Unit, given: Packed, states: States) -> Tuple[Packed, States]:
         """The layers' outputs and, where states are given, the stateful layers' new ones."""
@@ -98,6 +129,8 @@ class StageStep:
 
         ``output_grads`` are those of its floating-point outputs; the last stage has its loss's instead.
         """
+        if (unit.microbatch, unit.chunk) in self._kept:
+            self._run_again(unit)
         inputs, carried, outputs, states = self._live.pop((unit.microbatch, unit.chunk))
         later = self._state_grads.pop(unit.microbatch, ())
         heads = [*filter(is_float, outputs), *states[:len(later)]]
@@ -146,6 +179,10 @@ class StageStep:
         self._stage.dependency.leave(arrays)
         if self._timeline:
             self._timeline.end(unit, self._stage.dependency.latest())
+
+
+def _detached(outputs: Packed) -> Packed:
+    return outputs._replace(arrays=tuple(array.detach() for array in outputs.arrays))
 
 
 def _flat(states: States) -> Arrays:

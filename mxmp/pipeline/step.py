@@ -81,7 +81,7 @@ class Step:
     def begin(self, stage: Stage) -> None:
         """Prepare a stage for its first unit, in the thread that issues it."""
         with mx.Context(stage.context):
-            self._stages[stage.index] = StageStep(stage, len(self._by_stage[stage.index]), self._feed,
+            self._stages[stage.index] = StageStep(stage, self._by_stage[stage.index], self._feed,
                                                   self._states[stage.index] if self._states else (), self._timeline)
             if self._seed is not None:
                 # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on

@@ -94,7 +94,7 @@ def run_a_stage(training, kind=Noted):
         layer.hybridize()
     other = mx.nd.ones((2, 1))
     feed = Feed({}, None, "NTC", [2] * 4, [0], [True] * (1 if kind is Noted else 2) if training else None)
-    stage = StageStep(Stage(0, layers, CONTEXTS[0]), 8, feed)
+    stage = StageStep(Stage(0, layers, CONTEXTS[0]), SCHEDULES["fill_drain"](1, 4)[0], feed)
     with late(*(mx.nd.full((2, 1), m) for m in range(4))) as inputs:
         for m in range(4):
             arrays = {Noted: [inputs[m]], First: [inputs[m], other], Last: [other, inputs[m]]}[kind]

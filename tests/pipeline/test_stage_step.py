@@ -9,7 +9,7 @@ from mxmp.nn import LSTMLayer
 from mxmp.pipeline.cut import Feed
 from mxmp.pipeline.stage import Stage
 from mxmp.pipeline.stage_step import StageStep
-from mxmp.schedule import Unit
+from mxmp.schedule import Unit, one_f_one_b
 
 HERE = CONTEXTS[1]
 STEPS = [2, 3]
@@ -40,7 +40,7 @@ def run(stage, data, label, backward=True):
     states = [[layer.begin_state(2, ctx=HERE) for layer in stage.stateful]]
     feed = Feed.of(data, label, "TNC", 1, 2, True)
     assert feed.steps == STEPS
-    step = StageStep(stage, 4, feed, states)
+    step = StageStep(stage, one_f_one_b(2, 1, 2)[1], feed, states)
     results = [step.forward(Unit("F", 1, 0, t), feed.inputs[0, t]).arrays for t in range(2)]
     grads = [step.backward(Unit("B", 1, 0, t)) for t in (1, 0)][::-1] if backward else []
     return results[-1][0], [grad for (grad,) in grads], step
