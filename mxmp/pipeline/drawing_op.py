@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock

@@ -46,7 +46,7 @@ class StageStep:
     stage's layers by micro-batch, after its latest chunk; they are empty if nothing is carried.
     """
 
-    def __init__(self, stage: Stage, units: Sequence[Unit], feed: Feed, states: Sequence[States] = (),
+    def __init__(self, stage: Stage, units: List[Unit], feed: Feed, states: Sequence[States] = (),
                  timeline: Optional[Timeline] = None) -> None:
         self._stage, self._feed, self._timeline, self.context = stage, feed, timeline, stage.context
         self.states: Dict[int, States] = {m: [[fresh(array, self.context) for array in layer] for layer in layers]

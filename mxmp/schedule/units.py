@@ -71,7 +71,7 @@ def rows_of_stages(schedule: Schedule) -> List[int]:
     return [row for _, row in sorted({(unit.stage, row) for row, units in enumerate(schedule) for unit in units})]
 
 
-def recomputed(units: Sequence[Unit]) -> Set[Unit]:
+def recomputed(units: List[Unit]) -> Set[Unit]:
     """The forward units, of a stage's ``units`` in order, that recomputation runs again: not those whose backward unit
     comes next, for which nothing would be saved."""
     return {unit for unit, following in zip(units, units[1:])

@@ -2,6 +2,7 @@
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.operators import Scale, Writing
 from helpers.stacks import CONTEXTS, assert_same, gradients, pipelined, random_values, set_values
 from mxnet import autograd, gluon
 
@@ -184,67 +185,6 @@ def test_a_chain_that_has_got_another_layer_since_is_refused():
         pipe.chain.add(gluon.nn.Dense(2))
         with pytest.raises(RuntimeError, match="other layers than when this pipeline was made; make a new one"):
             pipe(batch()[0])
-
-
-class Scaled(autograd.Function):
-    """A product, with a backward pass in Python."""
-
-    def forward(self, x, weight):
-        self.save_for_backward(x, weight)
-        return x * weight
-
-    def backward(self, grad):
-        x, weight = self.saved_tensors
-        return grad * weight, (grad * x).sum(axis=0, keepdims=True)
-
-
-class Scale(gluon.Block):
-    """A layer whose weight goes to an `autograd.Function`."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.weight = self.params.get("weight", shape=(1, 3), init=mx.init.Uniform(1))
-
-    def forward(self, x):
-        return Scaled()(x, self.weight.data(x.context))
-
-
-class WritingOp(mx.operator.CustomOp):
-    """A product whose backward pass writes, whatever it is told."""
-
-    def forward(self, is_train, req, in_data, out_data, aux):
-        self.assign(out_data[0], req[0], in_data[0] * in_data[1])
-
-    def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
-        in_grad[0][:] = out_grad[0] * in_data[1]
-        in_grad[1][:] = (out_grad[0] * in_data[0]).sum(axis=0, keepdims=True)
-
-
-@mx.operator.register("mxmp_test_writing")
-class WritingProp(mx.operator.CustomOpProp):
-    """MXNet's description of `WritingOp`."""
-
-    def list_arguments(self):
-        return ["data", "weight"]
-
-    def infer_shape(self, shapes):
-        return shapes, [shapes[0]], []
-
-    def create_operator(self, ctx, shapes, dtypes):
-        return WritingOp()
-
-
-class Writing(gluon.HybridBlock):
-    """`WritingOp` as a layer, which is hybridized."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.weight = self.params.get("weight", shape=(1, 3), init=mx.init.Uniform(1))
-
-    def hybrid_forward(self, F, x, weight):
-        return F.Custom(x, weight, op_type="mxmp_test_writing")
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4])

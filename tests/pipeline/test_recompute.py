@@ -2,10 +2,12 @@
 import mxnet as mx
 import numpy as np
 import pytest
-from helpers.stacks import assert_same, gradients, pipelined, random_values
+from helpers.operators import Scale, Writing
+from helpers.stacks import assert_same, pipelined, random_values
 from mxnet import autograd, gluon
 
-from mxmp.nn import BidirectionalLSTM, Chain, LSTMLayer
+from mxmp.nn import Chain, LSTMLayer
+from mxmp.pipeline.draws import check_draws
 
 CUTS = [(1, 1), (4, 1), (1, 3), (3, 2)]
 cuts = pytest.mark.parametrize("microbatches, chunks", CUTS)
@@ -63,3 +65,136 @@ def test_all_is_the_same_bits(schedule, microbatches, chunks, recompute):
 @schedules
 def test_of_blocks_that_are_not_hybridized(schedule):
     assert_equal(stack, True, schedule, hybridize=False)
+
+
+class Noise(gluon.HybridBlock):
+    """Random numbers that no input takes part in, and Dropout as an operator."""
+
+    def hybrid_forward(self, F, x):
+        noise = F.broadcast_mul(x, F.random.normal(0, 1, shape=(4,))) * F.random.normal_like(x)
+        return noise + F.Dropout(x, p=0.3, mode="always", axes=(0,))
+
+
+class NoiseOnArrays(gluon.Block):
+    """The same on arrays, one of which it writes to; and Dropout of a weight, as weight drop does it."""
+
+    def __init__(self):
+        super().__init__()
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=(4, 4))
+
+    def forward(self, x):
+        noise, scale = mx.nd.random.normal(0, 1, shape=(4,)), mx.nd.zeros((4,))
+        noise *= 2
+        mx.nd.random.uniform(1, 2, shape=(4,), out=scale)
+        weight = mx.nd.Dropout(self.weight.data(x.context), p=0.3)
+        return mx.nd.FullyConnected(x, weight, num_hidden=4, no_bias=True, flatten=False) * noise * scale
+
+
+class DropLoss(gluon.HybridBlock):
+    """A loss that drops out."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.loss = gluon.nn.Dropout(0.3), gluon.loss.L2Loss(batch_axis=1)
+
+    def hybrid_forward(self, F, outputs, labels):
+        return self.loss(self.dropout(outputs), labels)
+
+
+class Counted(gluon.Block):
+    """Counts its calls in a parameter, as some kernels of BatchNorm take running statistics in the forward pass."""
+
+    def __init__(self):
+        super().__init__()
+        with self.name_scope():
+            self.calls = self.params.get("calls", shape=(1,), differentiable=False, init="zeros")
+
+    def forward(self, x):
+        with autograd.pause():
+            self.calls.data(x.context)[:] += 1
+        return x * 1
+
+
+class Last(gluon.HybridBlock):
+    """Dropout at the end of a chain."""
+
+    def hybrid_forward(self, F, x):
+        return F.Dropout(x, p=0.3)
+
+
+def dense(width=4, **kwargs):
+    return gluon.nn.Dense(width, flatten=False, in_units=4, **kwargs)
+
+
+def around(*middle, output=None):
+    chain = Chain()
+    chain.add(LSTMLayer(4, 0.2, input_size=4), *middle, output or dense(3))
+    return chain
+
+
+def tied():
+    first = dense()
+    return around(first, dense(params=first.params))
+
+
+def frozen():
+    chain = stack()
+    chain[2].collect_params().setattr("grad_req", "null")
+    return chain
+
+
+def static():
+    chain = stack()
+    chain[0].hybridize(static_alloc=True)
+    return chain
+
+
+CHAINS = {"random operators": lambda: around(Noise()), "the same on arrays": lambda: around(NoiseOnArrays()),
+          "running statistics": lambda: around(gluon.nn.BatchNorm(axis=2, in_channels=4)),
+          "statistics of the forward pass": lambda: around(Counted()), "tied layers": tied, "frozen layers": frozen,
+          "static memory": static, "a function in Python": lambda: around(dense(3), Scale(), output=Last()),
+          "an operator in Python": lambda: around(dense(3), Writing(), output=Last())}
+
+
+@schedules
+@pytest.mark.parametrize("kind", list(CHAINS))
+def test_of_whatever_layers(kind, schedule):
+    assert_equal(CHAINS[kind], True, schedule, counts=(1, 1, len(CHAINS[kind]().layers) - 2))
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+@schedules
+def test_of_a_loss_that_drops_out(schedule, chunks):
+    assert_equal(stack, True, schedule, 2, chunks, loss=DropLoss(), reduction="mean")
+
+
+def test_every_call_is_counted_once():
+    found = step(around(Counted()), True, counts=(1, 1, 1), steps=3)
+    np.testing.assert_allclose(found["2 1.calls"] - found["0 1.calls"], 2 * 4, 1e-6)
+
+
+@pytest.mark.parametrize("layer, operator", [
+    (lambda: gluon.rnn.LSTM(4, 2, dropout=0.3, input_size=4), "RNN"),
+    (lambda: gluon.nn.Lambda(lambda x: x * mx.nd.random.normal(x, mx.nd.ones_like(x))), "_sample_normal"),
+])
+def test_what_cannot_be_drawn_again_is_refused_by_name(layer, operator):
+    with pytest.raises(ValueError, match=f"operator {operator} draws .* recompute=False for its stage .*layer '1'"):
+        step(around(layer()), True, counts=(1, 1, 1))
+    step(around(layer()), (True, False, True), counts=(1, 1, 1))
+
+
+def test_a_randomized_relu_is_refused():  # not run: plain MXNet 1.9.1's crashes on CPUs
+    with pytest.raises(ValueError, match="operator LeakyReLU draws"):
+        check_draws("LeakyReLU", {"act_type": "rrelu"}, 1)
+    assert not check_draws("LeakyReLU", {"act_type": "leaky"}, 1)
+
+
+def test_a_layer_that_draws_another_time_is_refused():
+    calls = []
+
+    def sometimes(x):
+        calls.append(x)
+        return mx.nd.Dropout(x, p=0.5) if len(calls) > 4 else x
+    with pytest.raises(RuntimeError, match="drew more random numbers when it was run again"):
+        step(around(gluon.nn.Lambda(sometimes)), True, counts=(1, 1, 1))
