@@ -17,6 +17,7 @@ from .variants import MEMORY, VARIANTS
 
 ROWS = 32  # of each micro-batch where memory is measured: the batch grows with their number
 COUNTS = (4, 16)  # of these micro-batches
+MEASURED = ("1f1b", "fill_drain", "1f1b_recompute", "fill_drain_recompute")
 
 
 def run(options: PipelineOptions) -> None:
@@ -56,12 +57,13 @@ def _heading(results: Dict[str, Any]) -> str:
 
 
 def measure_memory(launcher: Launcher, options: PipelineOptions) -> List[Dict[str, Any]]:
-    """For each schedule the peak activation memory with 4 and 16 micro-batches of equal size, each in a fresh process.
+    """For each schedule, with and without recomputation, the peak activation memory with 4 and 16 micro-batches of
+    equal size, each in a fresh process.
 
     It is the most resident memory that three steps took beyond what was resident before them (parameters, gradients,
     the batch, MXNet itself), without the pieces that the batch is cut into, which are as large as the batch.
     """
-    peaks: Dict[str, Dict[str, int]] = {"1f1b": {}, "fill_drain": {}}
+    peaks: Dict[str, Dict[str, int]] = {name: {} for name in MEASURED}
     for schedule, count in tqdm(list(product(peaks, COUNTS)), "memory", leave=False, disable=None):
         workload = options.workload(ROWS * count, count)
         with launcher.start(VARIANTS[schedule], workload) as worker:

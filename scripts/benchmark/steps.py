@@ -112,7 +112,7 @@ def pipeline(job: Any, kind: Type[Pipeline] = Pipeline) -> Work:
     contexts = parse_contexts(job.contexts) * (job.stages_per_context if job.schedule == "interleaved" else 1)
     pipe = kind(stack(job), even_plan(job.num_layers, contexts), HalfSquare(job.hidden_size),
                 schedule=job.schedule, layout="TNC", num_microbatches=job.num_microbatches if job.microbatches else 1,
-                num_chunks=job.num_chunks if job.chunks else 1)
+                num_chunks=job.num_chunks if job.chunks else 1, recompute=job.recompute)
     data = random_batch(job)
     return partial(pipe.forward_backward, data), list(pipe.parameter_contexts)
 

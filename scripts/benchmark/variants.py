@@ -51,7 +51,8 @@ class Variant:
 
     ``work`` is what its worker builds: a key of ``WORKS`` in `steps`, or of the same in `torch_worker`. It works ``on``
     "one" context, on one with the "threads" of all, or on "all" contexts. The ``reference`` does the same work without
-    this one's gain, for the speed-up. ``microbatches`` and ``chunks`` say whether the batch and its steps are cut.
+    this one's gain, for the speed-up. ``microbatches`` and ``chunks`` say whether the batch and its steps are cut,
+    ``recompute`` whether activations are computed again rather than kept.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Variant:
     schedule: Optional[str] = None
     microbatches: bool = False
     chunks: bool = False
+    recompute: bool = False
 
     @property
     def is_torch(self) -> bool:
@@ -82,6 +84,9 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("1f1b", "pipeline", "all", "one_stage", "1f1b", microbatches=True),
     Variant("interleaved", "pipeline", "all", "one_stage", "interleaved", microbatches=True),
     Variant("wavefront", "pipeline", "all", "one_stage_wavefront", "wavefront", chunks=True),
+    Variant("fill_drain_recompute", "pipeline", "all", "one_stage", "fill_drain", microbatches=True, recompute=True),
+    Variant("1f1b_recompute", "pipeline", "all", "one_stage", "1f1b", microbatches=True, recompute=True),
+    Variant("wavefront_recompute", "pipeline", "all", "one_stage_wavefront", "wavefront", chunks=True, recompute=True),
     Variant("one_thread", "one_thread", "all", "one_stage", "1f1b", microbatches=True),
     Variant("two_threads", "plain", "threads"),
     Variant("torch_1", "plain"),

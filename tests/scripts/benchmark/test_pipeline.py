@@ -76,10 +76,11 @@ def test_interleaved_stages_are_left_out_where_layers_are_too_few_unless_they_we
         Launcher(PipelineOptions(**TINY, stages_per_context=3, variants=("interleaved",)))
 
 
-def test_activation_memory_is_measured_for_both_schedules():
+def test_activation_memory_is_measured_with_and_without_recomputation():
     options = PipelineOptions(**TINY, variants=("memory",))
     rows = measure_memory(Launcher(options), options)
-    assert [row["schedule"] for row in rows] == ["1f1b", "fill_drain"]
+    assert [row["schedule"] for row in rows] == [
+        "1f1b", "fill_drain", "1f1b_recompute", "fill_drain_recompute"]
     for row in rows:
         assert list(row["activation_bytes"]) == ["4", "16"]
         assert row["ratio"] == row["activation_bytes"]["16"] / row["activation_bytes"]["4"]
