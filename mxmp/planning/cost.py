@@ -71,13 +71,18 @@ def parameter_bytes(costs: Sequence[LayerCost]) -> int:
     return sum({name: size * cost.itemsize for cost in costs for name, size in cost.sizes.items()}.values())
 
 
+def received_bytes(costs: Sequence[LayerCost], layers: range) -> int:
+    """The bytes of one unit's inputs that a stage of these ``layers`` copies."""
+    return costs[layers.start - 1].sent_bytes if layers.start else 0
+
+
 def activation_bytes(costs: Sequence[LayerCost], layers: range) -> int:
     """The bytes that a stage of these ``layers`` keeps of one unit, copies of its inputs among them."""
-    received = costs[layers.start - 1].sent_bytes if layers.start else 0
-    return received + sum(costs[i].activation_bytes for i in layers)
+    return received_bytes(costs, layers) + sum(costs[i].activation_bytes for i in layers)
 
 
-def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimizer_states: int = 2) -> int:
+def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimizer_states: int = 2,
+                recompute: bool = False) -> int:
     """Bytes that a stage needs.
 
     Parameters
@@ -90,6 +95,8 @@ def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimi
         Units whose activations it holds at once, at most.
     optimizer_states : int, default 2
         Arrays that the optimizer keeps for each parameter: 2 for Adam, 1 for momentum, 0 for plain SGD.
+    recompute : bool, default False
+        Whether it holds of all live units but one no more than its inputs.
 
     Returns
     -------
@@ -97,4 +104,6 @@ def stage_bytes(costs: Sequence[LayerCost], layers: range, live: int = 1, optimi
         Parameters, gradients, optimizer's states and live activations, copies of its inputs among them.
     """
     own = [costs[i] for i in layers]
-    return parameter_bytes(own) * (2 + optimizer_states) + live * activation_bytes(costs, layers)
+    received, once = received_bytes(costs, layers), activation_bytes(costs, layers)
+    return parameter_bytes(own) * (2 + optimizer_states) + (
+        live * received + min(live, 1) * (once - received) if recompute else live * once)

@@ -5,11 +5,11 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..pictures import draw_units
-from ..schedule import Schedule, Span, Unit, by_stage, in_order, needs, rows_of_stages
-from .cost import LayerCost, activation_bytes, parameter_bytes
+from ..schedule import Schedule, Span, Unit, by_stage, in_order, needs, recomputed, rows_of_stages
+from .cost import LayerCost, activation_bytes, parameter_bytes, received_bytes
 from .device import Link
 from .plan import Plan
 
@@ -62,7 +62,7 @@ class Simulation:
 
 
 def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer: Link = NO_LINK,
-             optimizer_states: int = 2) -> Simulation:
+             optimizer_states: int = 2, recompute: bool = False) -> Simulation:
     """Simulate one training or evaluation step, event by event.
 
     A unit starts when the unit before it in its row has ended, its context is free, and all that it needs is there:
@@ -81,6 +81,8 @@ def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfe
         Between neighbouring contexts.
     optimizer_states : int, default 2
         Arrays that the optimizer keeps for each parameter.
+    recompute : bool, default False
+        As of `Pipeline`: a forward unit runs again before its backward unit, whose gradients it need not wait for.
 
     Returns
     -------
@@ -94,13 +96,14 @@ def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfe
     """
     _check(schedule, costs, plan)
     in_order(schedule)  # refuses one that cannot run
-    peaks = (row_bytes(costs, dict(enumerate(plan.ranges)), units, optimizer_states) for units in schedule)
-    return Simulation(plan, tuple(_spans(schedule, costs, plan, transfer)), tuple(peaks),
+    peaks = (row_bytes(costs, dict(enumerate(plan.ranges)), units, optimizer_states, recompute) for units in schedule)
+    again = {u._replace(kind="B") for units in by_stage(schedule) for u in recomputed(units)} if recompute else set()
+    return Simulation(plan, tuple(_spans(schedule, costs, plan, transfer, again)), tuple(peaks),
                       tuple(rows_of_stages(schedule)))
 
 
-def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer: Link) -> List[Span]:
-    """Every unit's start and end."""
+def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer: Link, again: Set[Unit]) -> List[Span]:
+    """Every unit's start and end; those of ``again`` do their forward work, too, which need not wait for gradients."""
     seconds = {kind: _stage_seconds(costs, plan, kind) for kind in "FB"}
     sent = [transfer.seconds(costs[part.stop - 1].sent_bytes) for part in plan.ranges]
     num_chunks = 1 + max(unit.chunk for units in schedule for unit in units)
@@ -120,18 +123,23 @@ def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer:
     while any(queues):
         begin, unit = min((start(queue[0]), queue[0]) for queue in queues if queue)
         queues[rows[unit.stage]].popleft()
-        ends[unit] = free[plan.contexts[unit.stage]] = begin + seconds[unit.kind][unit.stage]
+        forward = seconds["F"][unit.stage] if unit in again else 0.0
+        begin = max(begin - forward, free[plan.contexts[unit.stage]])
+        ends[unit] = free[plan.contexts[unit.stage]] = begin + forward + seconds[unit.kind][unit.stage]
         spans.append(Span(unit, begin, ends[unit]))
     return spans
 
 
 def row_bytes(costs: Sequence[LayerCost], parts: Mapping[int, range], units: Sequence[Unit],
-              optimizer_states: int = 2) -> int:
-    """Bytes that a row's ``units`` need, whose stages have these ``parts`` of the layers."""
+              optimizer_states: int = 2, recompute: bool = False) -> int:
+    """Bytes that a row's ``units`` need, whose stages have these ``parts`` of the layers; with ``recompute`` copies of
+    inputs and the activations of one unit at a time."""
     stages = {unit.stage for unit in units}
     own = [costs[i] for stage in stages for i in parts[stage]]
-    return parameter_bytes(own) * (2 + optimizer_states) + most_live(
-        units, {stage: activation_bytes(costs, parts[stage]) for stage in stages})
+    whole = {stage: activation_bytes(costs, parts[stage]) for stage in stages}
+    kept = {stage: received_bytes(costs, parts[stage]) for stage in stages} if recompute else whole
+    return parameter_bytes(own) * (2 + optimizer_states) + most_live(units, kept) + max(
+        whole[stage] - kept[stage] for stage in stages)
 
 
 def most_live(units: Sequence[Unit], sizes: Optional[Mapping[int, int]] = None) -> int:

@@ -25,6 +25,7 @@ class RunOptions:
     num_microbatches: int = flag(4, "parts that a batch is cut into")
     schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain", "interleaved"))
     stages_per_context: int = flag(2, "interleaved: stages that each context has by turns")
+    recompute: bool = flag(False, "compute activations again in the backward pass, for less memory and more time")
     threads_per_context: int = flag(1, "CPU threads of each context")
 
     batch_size: int = flag(64, "rows per step")

@@ -70,6 +70,27 @@ def test_an_example_by_hand():
     assert found.seconds == 18 and found.busy_shares == [6 / 18, 14 / 18]
 
 
+def test_recomputation_by_hand():
+    """Fill-drain on two stages: F0 F1 B1 B0 on both, of which only the first micro-batch's forward is done again."""
+    found = simulate(SCHEDULES["fill_drain"](2, 2, 1), layers((1, 2), (1, 2)), plan(1, 1), recompute=True)
+    assert {(str(s.unit), s.unit.stage): (s.start, s.end) for s in found.spans} == {
+        ("F0", 0): (0, 1), ("F1", 0): (1, 2), ("F0", 1): (1, 2), ("F1", 1): (2, 3), ("B1", 1): (3, 5),
+        ("B0", 1): (5, 8), ("B1", 0): (5, 7), ("B0", 0): (7, 10)}
+
+
+def test_recomputation_starts_before_the_gradients_come():
+    """1F1B on two stages, forward 1 and backward 2: the first stage's F0 F1 B0 B1, and F0 B0 F1 B1 on the second."""
+    found = simulate(SCHEDULES["1f1b"](2, 2, 1), layers((1, 2), (1, 2)), plan(1, 1), recompute=True)
+    spans = {(str(s.unit), s.unit.stage): (s.start, s.end) for s in found.spans}
+    assert spans["B0", 1] == (2, 4) and spans["B0", 0] == (3, 6)  # it has its activations at 4, from 3 on
+
+
+def test_recomputation_holds_the_inputs_of_all_units_and_the_activations_of_one():
+    costs = layers(*[(1, 1)] * 3, sent=100, kept=1000)
+    found = simulate(SCHEDULES["fill_drain"](3, 4, 1), costs, plan(1, 1, 1), recompute=True)
+    assert found.peak_bytes == (1000, 4 * 100 + 1000, 4 * 100 + 1000)
+
+
 def test_layers_of_a_stage_add_up():
     found = simulate(SCHEDULES["1f1b"](2, 1, 1), layers((1, 2), (10, 20), (100, 200)), plan(2, 1))
     assert found.seconds == 333

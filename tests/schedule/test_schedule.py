@@ -18,6 +18,7 @@ from mxmp.schedule import (
     interleaved,
     needs,
     one_f_one_b,
+    recomputed,
     rounds,
     wavefront,
 )
@@ -244,6 +245,11 @@ def test_a_unit_that_never_comes_is_missed():
     schedule[0].remove(Unit("F", 0, 1))
     with pytest.raises(ValueError, match="stage 1 waits before F1"):
         rounds(schedule)
+
+
+def test_what_is_recomputed_are_forward_units_whose_backward_unit_does_not_follow():
+    assert [sorted(map(str, recomputed(units))) for units in one_f_one_b(2, 3)] == [["F0", "F1", "F2"], []]
+    assert [str(unit) for unit in sorted(recomputed(fill_drain(1, 3)[0]))] == ["F0", "F1"]
 
 
 @pytest.mark.parametrize("stages, pieces, ideal", [(2, 8, 16 / 9), (2, 4, 1.6), (4, 4, 16 / 7), (1, 8, 1), (3, 1, 1)])

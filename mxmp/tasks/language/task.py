@@ -73,7 +73,8 @@ class Language:
         check_tied(self.sizes, plan)
         _log.info("plan %s, %s, %d chunks x %d micro-batches:\n%s", plan, options.schedule, options.num_chunks,
                   options.num_microbatches, plan.table(costs))
-        self.pipe = Pipeline(chain, plan, loss, options.num_microbatches, options.num_chunks, options.schedule)
+        self.pipe = Pipeline(chain, plan, loss, options.num_microbatches, options.num_chunks, options.schedule,
+                             recompute=options.recompute)
         self.trainer = start(self.pipe, options)
         biases = [shard.bias for shard in loss.shards] if softmax else [chain.layers["projection"].dense.bias]
         begin_with_frequencies(biases, encoded.train, vocabulary.end)

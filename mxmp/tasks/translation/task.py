@@ -77,7 +77,8 @@ class Translation:
         plan = choose_plan(costs, contexts, self.options.plan, self.options.turns, self.options.num_microbatches)
         _log.info("plan %s, %d micro-batches, %s:\n%s", plan, self.options.num_microbatches, self.options.schedule,
                   plan.table(costs))
-        self.pipe = Pipeline(self._chain, plan, loss, self.options.num_microbatches, schedule=self.options.schedule)
+        self.pipe = Pipeline(self._chain, plan, loss, self.options.num_microbatches, schedule=self.options.schedule,
+                             recompute=self.options.recompute)
         self.trainer = start(self.pipe, self.options)
 
     def _planned(self, options: Options, contexts: List[mx.Context], loss: Any,
