@@ -86,7 +86,7 @@ class Last(Noted):
         return other, super().hybrid_forward(F, x, weight)
 
 
-def run_a_stage(training, kind=Noted):
+def run_a_stage(training, kind=Noted, recompute=False):
     """Four micro-batches' forward passes through a stage of two layers, and in training their backward passes."""
     layers = {name: kind(name) for name in ("first", "second")}
     for layer in layers.values():
@@ -94,7 +94,9 @@ def run_a_stage(training, kind=Noted):
         layer.hybridize()
     other = mx.nd.ones((2, 1))
     feed = Feed({}, None, "NTC", [2] * 4, [0], [True] * (1 if kind is Noted else 2) if training else None)
-    stage = StageStep(Stage(0, layers, CONTEXTS[0]), SCHEDULES["fill_drain"](1, 4)[0], feed)
+    lasting = Stage(0, layers, CONTEXTS[0])
+    lasting.recompute = recompute
+    stage = StageStep(lasting, SCHEDULES["fill_drain"](1, 4)[0], feed)
     with late(*(mx.nd.full((2, 1), m) for m in range(4))) as inputs:
         for m in range(4):
             arrays = {Noted: [inputs[m]], First: [inputs[m], other], Last: [other, inputs[m]]}[kind]
@@ -118,6 +120,13 @@ def test_a_stage_ends_a_unit_before_it_begins_the_next(training):
 def test_a_unit_ends_with_all_of_its_arrays(training, kind):
     run_a_stage(training, kind)
     assert LOG == FORWARDS + (BACKWARDS if training else [])
+
+
+@pytest.mark.parametrize("kind", [Noted, First, Last])
+def test_what_runs_again_waits_for_the_unit_before_too(kind):
+    run_a_stage(True, kind, recompute=True)
+    again = [FORWARDS[2 * m:2 * m + 2] if m < 3 else [] for m in range(4)]  # the last one's activations are there
+    assert LOG == FORWARDS + [each for m in range(4) for each in [*again[m], *BACKWARDS[2 * m:2 * m + 2]]]
 
 
 def test_left_alone_the_engine_would_run_the_first_layer_for_all_microbatches_first(monkeypatch):

@@ -86,6 +86,20 @@ def test_activation_memory_is_measured_with_and_without_recomputation():
         assert row["ratio"] == row["activation_bytes"]["16"] / row["activation_bytes"]["4"]
 
 
+@pytest.mark.long
+def test_recomputation_takes_the_memory_that_it_promises():
+    """Fill-drain with it at most 1.6 times 1F1B without, and the wavefront at most half of its own."""
+    options = PipelineOptions(num_layers=4, hidden_size=256, seq_len=32, num_microbatches=16, num_chunks=16,
+                              batch_sizes=(256,))
+    launcher, workload, peaks = Launcher(options), options.workload(256, 16), {}
+    for name in ("1f1b", "fill_drain_recompute", "wavefront", "wavefront_recompute"):
+        with launcher.start(VARIANTS[name], workload) as worker:
+            answer = worker.ask("memory")[0]
+        peaks[name] = answer["peak"] - answer["before"] - workload.batch_bytes
+    assert peaks["fill_drain_recompute"] <= 1.6 * peaks["1f1b"], peaks
+    assert peaks["wavefront_recompute"] <= peaks["wavefront"] / 2, peaks
+
+
 def test_the_starting_program_does_not_load_mxnet():
     code = "import sys, benchmark.pipeline, benchmark.program; sys.exit('mxnet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, cwd=FOLDER.parent).returncode == 0
