@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import ctypes
-from ast import literal_eval
+import re
 from collections import deque
 from contextlib import contextmanager
 from functools import lru_cache
@@ -117,7 +117,7 @@ def check_draws(op: str, attrs: Mapping[str, str], num_inputs: int) -> bool:
 
 def axes_of(attrs: Mapping[str, str]) -> Tuple[int, ...]:
     """The axes along which Dropout's factors are the same."""
-    return tuple(literal_eval(attrs.get("axes", "()")))
+    return tuple(map(int, re.findall(r"-?\d+", attrs.get("axes", ""))))
 
 
 def watch_operators() -> None:

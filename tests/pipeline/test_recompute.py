@@ -6,6 +6,7 @@ from helpers.operators import Scale, Writing
 from helpers.stacks import assert_same, pipelined, random_values
 from mxnet import autograd, gluon
 
+from mxmp import Pipeline, Plan
 from mxmp.nn import Chain, LSTMLayer
 from mxmp.pipeline.draws import check_draws
 
@@ -198,3 +199,81 @@ def test_a_layer_that_draws_another_time_is_refused():
         return mx.nd.Dropout(x, p=0.5) if len(calls) > 4 else x
     with pytest.raises(RuntimeError, match="drew more random numbers when it was run again"):
         step(around(gluon.nn.Lambda(sometimes)), True, counts=(1, 1, 1))
+
+
+class NumpyNoise(gluon.HybridBlock):
+    """Dropout and random numbers in MXNet's NumPy."""
+
+    def hybrid_forward(self, F, x):
+        return F.npx.dropout(x, 0.3) * F.np.random.uniform(1, 2, size=(4,))
+
+
+@pytest.mark.parametrize("hybridize", [True, False])
+def test_of_mxnets_numpy_arrays(hybridize):
+    def train(recompute):
+        rng, layers = np.random.RandomState(0), [dense(), NumpyNoise(), dense(3)]
+        data, labels = mx.np.array(rng.randn(6, 7, 4), "float32"), mx.np.array(rng.randn(6, 7, 3), "float32")
+        pipe = Pipeline(layers, Plan((1, 1, 1), [mx.cpu(i) for i in range(3)]), gluon.loss.L2Loss(), 3,
+                        schedule="fill_drain", hybridize=hybridize, recompute=recompute)
+        with pipe:
+            pipe.initialize(mx.init.Constant(0.1))
+            pipe.seed(5)
+            loss = pipe.forward_backward(data, labels)
+            return [loss.asnumpy(), *(grad.asnumpy() for p in pipe.parameter_contexts for grad in p.list_grad())]
+    with mx.util.np_shape(True), mx.util.np_array(True):
+        for actual, expected in zip(train(True), train(False)):
+            np.testing.assert_array_equal(actual, expected)
+            assert expected.any()
+
+
+def test_of_a_block_that_plain_gluon_and_another_pipeline_use_between():
+    def train(recompute):
+        chain = stack()
+        step(chain, recompute, counts=(5,), states=False)
+        mx.random.seed(1)
+        with autograd.record():
+            plain = chain(mx.nd.ones((6, 2, 4))).asnumpy()
+        return {"plain": plain, **step(chain, False, counts=(5,), states=False)}
+    assert_same(train(True), train(False), rtol=0, atol=0)
+
+
+def test_of_a_parameter_put_in_anothers_place():
+    def train(recompute):
+        chain, rng = stack(), np.random.RandomState(0)
+        data, labels = mx.nd.array(rng.randn(6, 7, 4)), mx.nd.array(rng.randn(6, 7, 3))
+        with pipelined(chain, random_values(chain), gluon.loss.L2Loss(batch_axis=1), (2, 1, 2), 3, layout="TNC",
+                       schedule="fill_drain", recompute=recompute) as pipe:
+            pipe.forward_backward(data, labels)
+            layer = chain[4]
+            other = gluon.Parameter(layer.weight.name, shape=(3, 4), init=mx.init.Constant(0.3))
+            other.initialize()
+            layer.params._params[layer.weight.name] = layer._reg_params["weight"] = other
+            object.__setattr__(layer, "weight", other)
+            pipe.seed(6)
+            pipe.forward_backward(data, labels).wait_to_read()
+        return gradients_of(chain)
+    assert_same(train(True), train(False), rtol=0, atol=0)
+
+
+def test_a_step_that_failed_leaves_nothing_to_the_next():
+    chain, wrong = stack(), []
+
+    def fail(outputs, labels):
+        if wrong:
+            raise ValueError("no loss")
+        return (outputs - labels).square().mean(axis=(0, 2))
+    rng = np.random.RandomState(0)
+    data, labels = mx.nd.array(rng.randn(6, 7, 4)), mx.nd.array(rng.randn(6, 7, 3))
+    with pipelined(chain, random_values(chain), fail, (2, 1, 2), 3, layout="TNC", schedule="fill_drain",
+                   recompute=True) as pipe:
+        found = []
+        for broken in (False, True, False):
+            wrong[:] = [broken] * broken
+            pipe.seed(5)
+            if broken:
+                with pytest.raises(ValueError, match="no loss"):
+                    pipe.forward_backward(data, labels)
+            else:
+                pipe.forward_backward(data, labels).wait_to_read()
+                found.append(gradients_of(chain))
+    assert_same(found[1], found[0], rtol=0, atol=0)

@@ -44,6 +44,14 @@ def test_a_run_killed_at_a_random_step_resumes_and_ends_like_one_that_was_not(wh
     assert_same_run(folder, undisturbed)
 
 
+@pytest.mark.long
+def test_recomputation_changes_no_bit_of_a_run(whole, tmp_path):
+    program, flags, undisturbed = whole
+    done = programs.run(program, *flags, "--output_dir", tmp_path / "again", "--recompute")
+    assert done.returncode == 0, done.stderr
+    assert_same_run(tmp_path / "again", undisturbed)
+
+
 @pytest.mark.parametrize("reached", ["run folder", "step 2/"])
 def test_ctrl_c_tells_the_command_that_goes_on(whole, tmp_path, reached):
     program, flags, undisturbed = whole
