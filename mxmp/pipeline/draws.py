@@ -117,6 +117,7 @@ def check_draws(op: str, attrs: Mapping[str, str], num_inputs: int) -> bool:
 
 def axes_of(attrs: Mapping[str, str]) -> Tuple[int, ...]:
     """The axes along which Dropout's factors are the same."""
+    # ast.literal_eval fails now and then in several threads at once, in Python 3.11
     return tuple(map(int, re.findall(r"-?\d+", attrs.get("axes", ""))))
 
 
