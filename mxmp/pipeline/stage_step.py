@@ -1,9 +1,9 @@
 """One stage in one step: the activations that live from a forward to its backward unit, and what is carried along."""
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import compress
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet import autograd
@@ -72,7 +72,7 @@ class StageStep:
         before, again, draws = self.states.get(unit.microbatch, []), unit in self._again, Draws()
         if again:
             self._kept[unit.microbatch, unit.chunk] = Kept(given, before, draws)
-            with draws.taken(), self._stage.unchanged():
+            with self._first_run(draws):
                 outputs, states = self._run(unit, given, before)
         elif self._feed.wanted is None:
             outputs, states = self._run(unit, given, before)
@@ -83,11 +83,16 @@ class StageStep:
         results = outputs = _detached(outputs)
         if self._head and self._feed.labels is not None:
             called = self._head.describe(unit.microbatch, outputs)
-            with self.probes.located(unit, f"the loss, {called}"), draws.taken() if again else nullcontext():
+            with self.probes.located(unit, f"the loss, {called}"), self._first_run(draws) if again else nullcontext():
                 results = self._head.forward(unit.microbatch, outputs, not again)
             self.probes.add(unit, "the loss", results.arrays)
         self._leave(unit, results.arrays or outputs.arrays)
         return results
+
+    @contextmanager
+    def _first_run(self, draws: Draws) -> Iterator[None]:
+        with draws.taken(), self._stage.unchanged():
+            yield
 
     def _record(self, unit: Unit, given: Packed, before: States) -> Tuple[Packed, States]:
         """As `_run`, with the graph that `backward` goes through."""

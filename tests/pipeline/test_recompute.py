@@ -3,11 +3,11 @@ import mxnet as mx
 import numpy as np
 import pytest
 from helpers.operators import Scale, Writing
-from helpers.stacks import assert_same, pipelined, random_values
+from helpers.stacks import assert_same, lstm_chain, pipelined, random_values
 from mxnet import autograd, gluon
 
 from mxmp import Pipeline, Plan
-from mxmp.nn import Chain, LSTMLayer
+from mxmp.nn import Chain, LSTMLayer, ShardedSoftmaxLoss
 from mxmp.pipeline.draws import check_draws
 
 CUTS = [(1, 1), (4, 1), (1, 3), (3, 2)]
@@ -168,6 +168,20 @@ def test_of_whatever_layers(kind, schedule):
 @schedules
 def test_of_a_loss_that_drops_out(schedule, chunks):
     assert_equal(stack, True, schedule, 2, chunks, loss=DropLoss(), reduction="mean")
+
+
+def test_of_a_loss_over_several_contexts():
+    def train(recompute):
+        chain, rng = lstm_chain(), np.random.RandomState(0)
+        loss = ShardedSoftmaxLoss(9, [mx.cpu(2), mx.cpu(3)], 3, layout="NTC")
+        labels, lengths = (mx.nd.array(rng.randint(1, 7, shape), dtype="int32") for shape in ((6, 7), 6))
+        with Pipeline(chain, Plan((2, 2, 2), [mx.cpu(i) for i in range(3)]), loss, 3, schedule="fill_drain",
+                      recompute=recompute) as pipe:
+            mx.random.seed(3)
+            pipe.initialize()
+            total = pipe.forward_backward(mx.nd.array(rng.randn(6, 7, 5)), (labels, lengths)).asnumpy()
+            return dict(enumerate([total, *(p.list_grad()[0].asnumpy() for p in pipe.parameter_contexts)]))
+    assert_same(train(True), train(False), rtol=0, atol=0)
 
 
 def test_every_call_is_counted_once():
