@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Dict, List, Tuple
 
 import mxnet as mx
-from mxnet.gluon import Block, HybridBlock
+from mxnet.gluon import Block, HybridBlock, SymbolBlock
 
 from .draws import axes_of, check_draws, current_draws, random_operators, watch_operators
 
@@ -16,7 +16,7 @@ Entry = List[int]  # a node's number, which of its outputs, and a version
 def keep_draws(block: Block) -> None:
     """Let a block's random operators, hybridized or not, keep what they draw in units that run twice."""
     watch_operators()
-    if not getattr(block, "_active", False):
+    if not (getattr(block, "_active", False) or isinstance(block, SymbolBlock)):  # which always calls its graph
         for child in block._children.values():
             keep_draws(child)
     elif "_build_cache" not in vars(block):

@@ -68,6 +68,12 @@ def test_of_blocks_that_are_not_hybridized(schedule):
     assert_equal(stack, True, schedule, hybridize=False)
 
 
+def test_of_a_symbol_that_is_not_hybridized():
+    def build():
+        return around(gluon.SymbolBlock(mx.sym.Dropout(mx.sym.var("data"), p=0.4), mx.sym.var("data")))
+    assert_equal(build, counts=(1, 1, 1), hybridize=False)
+
+
 class Noise(gluon.HybridBlock):
     """Random numbers that no input takes part in, and Dropout as an operator."""
 
