@@ -3,4 +3,5 @@ from .orders import SCHEDULES, fill_drain, forward_only, ideal_speedup, interlea
 from .units import Schedule, Span, Unit, by_stage, grid, in_order, needs, recomputed, rounds, rows_of_stages
 
 __all__ = ["by_stage", "fill_drain", "forward_only", "grid", "ideal_speedup", "in_order", "interleaved", "needs",
-           "one_f_one_b", "recomputed", "rounds", "rows_of_stages", "Schedule", "SCHEDULES", "Span", "Unit", "wavefront"]
+           "one_f_one_b", "recomputed", "rounds", "rows_of_stages", "Schedule", "SCHEDULES", "Span", "Unit",
+           "wavefront"]
