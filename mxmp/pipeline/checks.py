@@ -1,7 +1,7 @@
-"""What a pipeline refuses when it is made, each in one line with the remedy."""
+"""What a pipeline and a trainer refuse when they are made, each in one line with the remedy."""
 from __future__ import annotations
 
-from typing import Any, Iterable, List
+from typing import Any, Dict, Iterable, List
 
 from mxnet.gluon import Parameter
 
@@ -63,3 +63,26 @@ def check_unshared(contexts: Contexts, others: Iterable[Any]) -> None:
                     f"parameter {parameter.name} belongs to an open pipeline with the plan {other.plan}, too, where it "
                     f"is on {', '.join(map(str, elsewhere[parameter]))} and not on {', '.join(map(str, own))}; give "
                     "both the same plan, or close() that one first")
+
+
+def check_trainer_options(kvstore: Any, compression_params: Any, update_on_kvstore: Any, clip_norm: Any) -> None:
+    """Refuse options of ``gluon.Trainer`` that ask for what there is not."""
+    if kvstore not in ("device", "local", None):
+        raise ValueError(f"kvstore must be 'device', 'local' or None, got {kvstore!r}; Trainer works in one process, "
+                         "without a kvstore")
+    if compression_params:
+        raise ValueError(f"compression_params must be None, got {compression_params}; there is no kvstore to compress "
+                         "for")
+    if update_on_kvstore:
+        raise ValueError(f"update_on_kvstore must be False or None, got {update_on_kvstore}; there is no kvstore")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm must be positive, got {clip_norm}")
+
+
+def check_at_once(names: Dict[Parameter, str], others: Iterable[Any]) -> None:
+    """Refuse to update a block's parameters that are in an open pipeline whose updates are not made at once."""
+    for other in others:
+        late = other.parameter_contexts.keys() & names.keys() if other.schedule == "continuous" else ()
+        for parameter in late:
+            raise ValueError(f"{names[parameter]} is in a continuous pipeline, whose updates are made a step late; "
+                             "give Trainer the pipeline")

@@ -31,26 +31,37 @@ class AddingUp:
         for parameter in parameters:
             if parameter.grad_req == "write":
                 self._changed.append(parameter)
-                _mark(parameter, "add")
-                for grad in parameter._grad or ():  # none before the first input came
-                    grad[:] = 0
+                parameter._grad_req = "add"
+                if parameter._grad is not None:  # as it is before the first input came
+                    _mark(parameter._data, parameter._grad, "add")
+                    for grad in parameter._grad:
+                        grad[:] = 0
 
     def end(self) -> None:
         """Leave the parameters as they were, for plain Gluon."""
-        while self._changed:
-            if self._changed[-1].grad_req == "add":
-                _mark(self._changed[-1], "write")
-            self._changed.pop()
+        self.release()()
+
+    def release(self) -> Callable[[], None]:
+        """Leave the parameters as they were, but for their present arrays: these add up until what it returns is
+        called."""
+        changed, self._changed = [p for p in self._changed if p.grad_req == "add"], []
+        arrays = [(parameter._data, parameter._grad) for parameter in changed if parameter._grad is not None]
+        for parameter in changed:
+            parameter._grad_req = "write"
+
+        def release() -> None:
+            for data, grads in arrays:
+                _mark(data, grads, "write")
+        return release
 
 
-def _mark(parameter: Parameter, grad_req: str) -> None:
-    """Set ``grad_req``, and keep the gradient and whether it is fresh, which Gluon's own setter does not."""
-    parameter._grad_req = grad_req
-    if parameter._grad is not None:
-        fresh = [data._fresh_grad for data in parameter._data]
-        autograd.mark_variables(parameter._data, parameter._grad, grad_req)
-        for data, is_fresh in zip(parameter._data, fresh):
-            data._fresh_grad = is_fresh
+def _mark(data: Sequence[mx.nd.NDArray], grads: Sequence[mx.nd.NDArray], grad_req: str) -> None:
+    """Set arrays' ``grad_req``, and keep their gradients and whether these are fresh, which Gluon's own setter does
+    not."""
+    fresh = [array._fresh_grad for array in data]
+    autograd.mark_variables(data, grads, grad_req)
+    for array, is_fresh in zip(data, fresh):
+        array._fresh_grad = is_fresh
 
 
 class Backward:

@@ -38,6 +38,19 @@ def names(stages: Sequence[Stage]) -> Dict[Parameter, str]:
     return named
 
 
+def names_in(block: Any) -> Dict[Parameter, str]:
+    """Every parameter's name by its place in a block, a ValueError for what is none; parts that are cut into rows share
+    one."""
+    if not isinstance(block, Block):
+        raise ValueError(f"Trainer takes a Pipeline or a Block, got {type(block).__name__}; give it the block itself, "
+                         "as the places of its parameters are their names in the file of states")
+    named: Dict[Parameter, str] = {}
+    for name, parameter in block._collect_params_with_prefix().items():
+        for shard in getattr(parameter, "shards", [parameter]):
+            named.setdefault(shard, name)
+    return named
+
+
 def move_to(contexts: Contexts) -> None:
     """Move parameters that have a context to their own; Gluon tells which have none, where they are used."""
     for parameter, own in contexts.items():

@@ -8,6 +8,7 @@ from mxnet import autograd
 from ..nn.chain import as_chain
 from ..planning import Plan
 from .checks import check_options, for_each_stage
+from .continuous import Continuous, Issue
 from .cut import Data, Feed
 from .errors import Loss
 from .gradients import AddingUp
@@ -17,6 +18,7 @@ from .states import States, check_chunkable, cut_states, join_states
 from .step import Step
 from .threads import StageThreads
 from .timeline import Timeline
+from .turn import Turn
 from .watchdog import Watchdog
 
 
@@ -90,9 +92,13 @@ class Pipeline(StagedChain):
         self.num_microbatches, self.num_chunks = num_microbatches, num_chunks
         self.schedule, self.layout, self.reduction, self.hybridize = schedule, layout, reduction, hybridize
         self.recompute = for_each_stage(recompute, plan)
+        if schedule == "continuous" and any(self.recompute):
+            raise ValueError("a continuous pipeline's backward units would compute anew with the next step's weights; use "
+                             "recompute=False, or another schedule")
         for stage, again in zip(self.stages, self.recompute):
             stage.recompute = again
         self._adding = AddingUp()
+        self._stream = Continuous() if schedule == "continuous" else None
         self._timeline: Optional[Timeline] = None
         self._watchdog: Optional[Watchdog] = None
         self._threads = StageThreads(len(self.stages))
@@ -193,18 +199,28 @@ class Pipeline(StagedChain):
             raise RuntimeError("this pipeline has no loss; give Pipeline(..., loss=...) to train or evaluate with it")
 
     def _execute(self, data: Data, label: Optional[Data], states: Optional[States], training: bool) -> Any:
-        """One step, in the first stage's thread; Ctrl-C stops it between two units."""
-        begun: List[Step] = []
+        """One step, in the first stage's thread."""
+        if not training:
+            self.flush()
+        return self._call(self._run, data, label, states, training)
+
+    def _call(self, function: Callable, *args: Any) -> Any:
+        """What a function, given what issues a turn, returns in the first stage's thread; Ctrl-C stops the turn between
+        two units."""
+        begun: List[Turn] = []
+
+        def issue(turn: Turn) -> int:
+            begun.append(turn)
+            return self._issue(turn)
 
         def stop() -> None:
-            for step in begun:
-                step.stop()
+            for turn in begun:
+                turn.stop()
 
-        return self._threads.call(self._run, data, label, states, training, begun, interrupted=stop,
-                                  doing=lambda: "".join(step.doing() for step in begun))
+        return self._threads.call(function, issue, *args, interrupted=stop,
+                                  doing=lambda: "".join(turn.doing() for turn in begun))
 
-    def _run(self, data: Data, label: Optional[Data], states: Optional[States], training: bool,
-             begun: List[Step]) -> Any:
+    def _run(self, issue: Issue, data: Data, label: Optional[Data], states: Optional[States], training: bool) -> Any:
         self.look()
         feed = Feed.of(data, label, self.layout, self.num_microbatches, self.num_chunks, training)
         carrying = states is not None or len(feed.steps) > 1
@@ -212,49 +228,75 @@ class Pipeline(StagedChain):
             stage.trace(carrying, self.hybridize)
         stateful = [stage.stateful for stage in self.stages]
         pieces = cut_states(states or self.begin_state(sum(feed.rows)), stateful, feed.rows) if carrying else None
-        timeline = self._timeline if self._timeline and self._timeline.recording else None
-        if timeline:
-            timeline.begin_step()
+        notes = self._timeline.step() if self._timeline and self._timeline.recording else None
         drawing = training or autograd.is_training()
-        step = Step(self.schedule, self.plan.contexts, feed, pieces, self._seed if drawing else None, timeline)
-        begun.append(step)
-        if self._watchdog:
-            self._watchdog.begin(step)
+        step = Step(self.schedule, self.plan.contexts, feed, pieces, self._seed if drawing else None, notes)
+        if self._stream and training:
+            count = self._stream.step(step, self.parameter_contexts, self._adding, issue)
+        else:
+            count = self._whole(step, issue, training)
+        self._seed = None if drawing else self._seed
+        outputs = step.results("F")
+        result = feed.join(outputs) if feed.labels is None else Loss.of(
+            [loss for packed in outputs.values() for loss in packed.arrays], self._probes, count)
+        return result if states is None else (result, join_states(step.states(), stateful, len(feed.rows)))
+
+    def _whole(self, step: Step, issue: Issue, training: bool) -> int:
+        """Issue all of a step."""
         try:
             if training:
                 self._adding.begin(list(self.parameter_contexts))
-            self.issue(step)
+            count = issue(Turn.whole(step))
         finally:
             self._adding.end()
+        if training:
+            step.feed.hand_back(step.results("B"))
+        return count
+
+    def _issue(self, turn: Turn) -> int:
+        """Issue a turn; returns how many there have been."""
+        if self._watchdog:
+            self._watchdog.begin(turn)
+        try:
+            self.issue(turn)
+        finally:
             if self._watchdog:
                 self._watchdog.end()
-        self._seed = None if drawing else self._seed
-        if training:
-            feed.hand_back(step.results("B"))
-        result = self._result(step, feed)
-        return result if states is None else (result, join_states(step.states(), stateful, len(feed.rows)))
-
-    def issue(self, step: Step) -> None:
-        """Let every stage's thread issue its units of a ``step``; called once a step.
-
-        A hook: a subclass may issue them in another way, ``step.begin(stage)`` for each of ``stages``, then
-        ``step.issue(unit)`` for every unit of ``step.schedule``, in an order in which each comes after what it needs,
-        and after those before it in its row.
-        """
-        step.run_all(self.stages, self._threads.others)
-
-    def _result(self, step: Step, feed: Feed) -> Any:
-        """The sum of the losses or, without a loss, the joined outputs."""
-        count, issued = self._probes.add(step.probes(), self.plan.contexts)
+        count, issued = self._probes.add(turn.probes(), self.plan.contexts)
         if self._watchdog:
             self._watchdog.issued(issued)
-        outputs = step.results("F")
-        if feed.labels is not None:
-            return Loss.of([loss for packed in outputs.values() for loss in packed.arrays], self._probes, count)
-        return feed.join(outputs)
+        return count
+
+    def issue(self, turn: Turn) -> None:
+        """Let every stage's thread issue its units of a ``turn``; called once a step.
+
+        A hook: a subclass may issue them in another way, ``step.begin(self.stages[unit.stage])`` and then
+        ``step.issue(unit)`` for all in ``turn.order``, or in another order in which each comes after what it needs.
+        """
+        turn.run(self.stages, self._threads.others)
+
+    def update(self, make: Callable[[], Any]) -> Any:
+        """Let a trainer ``make`` its update of the latest step, at once or, of a continuous pipeline, when it asks for
+        the next one; returns what was made returns, or None if nothing was."""
+        return self._stream.delay(make, self.parameter_contexts) if self._stream else make()
+
+    def flush(self) -> None:
+        """Issue and update all that a continuous pipeline has under way; other schedules leave nothing.
+
+        Forward calls, saving and loading, and the end of the pipeline do so by themselves. It does not wait.
+
+        Raises
+        ------
+        RuntimeError
+            If parameters were frozen, thawed, moved or cast since the last update was asked for.
+        """
+        if self._stream and not self._threads.closed:
+            self._call(self._stream.finish)
+            self._stream.make(self.parameter_contexts)
 
     def close(self) -> None:
         """Wait for a call that is under way, and leave threads and parameters to others; no call can follow."""
+        self.flush()
         self._threads.close()
         self.release()
 
@@ -262,4 +304,6 @@ class Pipeline(StagedChain):
         return self
 
     def __exit__(self, *exc: Any) -> None:
+        if self._stream and exc[0]:
+            self._stream.drop()
         self.close()

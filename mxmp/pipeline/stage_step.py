@@ -18,7 +18,7 @@ from .loss_head import LossHead
 from .packed import Arrays, Packed, pack_outputs
 from .stage import Stage
 from .states import States, as_layers_take, is_stateful
-from .timeline import Timeline
+from .timeline import StepNotes
 from .transfer import copied, fresh
 
 
@@ -47,14 +47,15 @@ class StageStep:
     """
 
     def __init__(self, stage: Stage, units: List[Unit], feed: Feed, states: Sequence[States] = (),
-                 timeline: Optional[Timeline] = None) -> None:
-        self._stage, self._feed, self._timeline, self.context = stage, feed, timeline, stage.context
+                 notes: Optional[StepNotes] = None) -> None:
+        self._stage, self._feed, self._notes, self.context = stage, feed, notes, stage.context
         self.states: Dict[int, States] = {m: [[fresh(array, self.context) for array in layer] for layer in layers]
                                           for m, layers in enumerate(states)}
         self.probes = StageProbes(str(stage), self.context, stage.dependency,
                                   len(units) * (len(stage.layers) + 1))  # each layer and the loss
         self._head = LossHead(stage, feed) if stage.loss else None
         self._again = recomputed(units) if stage.recompute and feed.wanted is not None else set()
+        self._variables: List[mx.nd.NDArray] = []  # of the first forward unit: a stream's steps have different ones
         self._live: Dict[Tuple[int, int], Live] = {}  # by micro-batch and chunk
         self._kept: Dict[Tuple[int, int], Kept] = {}  # likewise, of those that run again
         self._state_grads: Dict[int, Arrays] = {}  # by micro-batch, of the chunk that went backward last
@@ -102,6 +103,7 @@ class StageStep:
             array.attach_grad()
         with autograd.record():
             outputs, states = self._run(unit, given, before)
+        self._variables = self._variables or self._stage.variables()
         self._live[unit.microbatch, unit.chunk] = Live(given.arrays, carried, outputs.arrays, _flat(states))
         return outputs, states
 
@@ -144,7 +146,7 @@ class StageStep:
             grads = [*self._enter_backward(unit, output_grads), *later]
             asked = [array for array in (*inputs, *carried) if array.grad is not None]
             choice = (len(heads), *(array.grad is None for array in (*inputs, *carried)), *self._stage.choice)
-            self._stage.backward(heads, grads, lambda: [*self._stage.variables(), *asked], choice)
+            self._stage.backward(heads, grads, lambda: [*self._variables, *asked], choice)
         if carried:
             self._state_grads[unit.microbatch] = tuple(state.grad for state in carried)
         input_grads = tuple(array.grad for array in inputs if array.grad is not None)
@@ -171,19 +173,17 @@ class StageStep:
 
     def _own_gradient(self) -> List[mx.nd.NDArray]:
         """One gradient of the layers on the stage's context, if there is any."""
-        here = self.context
-        return [p.grad(here).as_nd_ndarray() for p, context in self._stage.contexts.items()
-                if p._grad is not None and context == here][:1]
+        return [array.grad for array in self._variables if array.context == self.context][:1]
 
     def _enter(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
         self._stage.dependency.enter(arrays)
-        if self._timeline:
-            self._timeline.begin(unit)
+        if self._notes:
+            self._notes.begin(unit)
 
     def _leave(self, unit: Unit, arrays: Sequence[mx.nd.NDArray]) -> None:
         self._stage.dependency.leave(arrays)
-        if self._timeline:
-            self._timeline.end(unit, self._stage.dependency.latest())
+        if self._notes:
+            self._notes.end(unit, self._stage.dependency.latest())
 
 
 def _detached(outputs: Packed) -> Packed:

@@ -92,9 +92,13 @@ class StagedChain:
         force_reinit : bool, default False
             Whether parameters that have values get new ones.
         """
+        self.flush()
         parameters.initialize(self.parameter_contexts, init, force_reinit)
         parameters.move_to(self.parameter_contexts)
         self._seed = self._seed or (parameters.draw_seed(), 0)
+
+    def flush(self) -> None:
+        """Make what is yet to be made of the parameters' latest values."""
 
     def wait(self) -> None:
         """Wait until all that was issued is there; an error that MXNet finds is raised here with its place."""
@@ -112,6 +116,7 @@ class StagedChain:
         MXNetError, RuntimeError
             If an operator of a step has failed that nobody has waited for.
         """
+        self.flush()
         self.wait()
         parameters.save(path, self.chain, self.stages[-1].loss_blocks)
 
@@ -123,6 +128,7 @@ class StagedChain:
         ValueError
             If the file is another model's.
         """
+        self.flush()
         parameters.load(path, self.chain, self.stages[-1].loss_blocks)
         parameters.move_to(self.parameter_contexts)
 
@@ -166,3 +172,8 @@ class StagedChain:
 
 
 _in_use: WeakSet = WeakSet()  # those that may be called yet
+
+
+def open_chains() -> List[StagedChain]:
+    """Those that were not closed."""
+    return list(_in_use)

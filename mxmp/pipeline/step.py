@@ -1,10 +1,10 @@
 """One step: what the stages hand to each other while they run a schedule."""
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -15,8 +15,7 @@ from .errors import Probe
 from .stage import Stage
 from .stage_step import StageStep
 from .states import States
-from .threads import Settings
-from .timeline import Timeline
+from .timeline import StepNotes
 
 
 class Stopped(RuntimeError):
@@ -24,65 +23,35 @@ class Stopped(RuntimeError):
 
 
 class Step:
-    """What the stages' threads share while they run one schedule.
+    """What the stages share while they run one schedule; a `Turn` issues it.
 
     They exchange handles of arrays that may still be being computed; MXNet's engine starts a stage's operators when
     their inputs are there. The stages lie on ``contexts``, and in a row of the schedule take turns. ``states`` has, of
     each stage, its layers' states of every micro-batch, and is None if none are carried; ``seed`` fixes the random
-    numbers that every stage's forward units draw, in their order. All is under the settings of the thread that makes
-    it.
+    numbers that every stage's forward units draw, in their order.
     """
 
     def __init__(self, schedule: str, contexts: Tuple[mx.Context, ...], feed: Feed,
                  states: Optional[List[List[States]]], seed: Optional[Tuple[int, int]],
-                 timeline: Optional[Timeline]) -> None:
-        self.schedule, self._order = _planned(schedule, contexts, feed.wanted is not None, len(feed.rows),
-                                              len(feed.steps))
-        self._by_stage = by_stage(self.schedule)
+                 notes: Optional[StepNotes]) -> None:
+        self.schedule, self.order = _planned(schedule, contexts, feed.wanted is not None, len(feed.rows),
+                                             len(feed.steps))
+        self.by_stage = by_stage(self.schedule)
         self._turns = _turns(self.schedule)
-        self._feed, self._states, self._seed, self._timeline = feed, states, seed, timeline
-        self._settings = Settings.current()
+        self.feed, self._states, self._seed, self._notes = feed, states, seed, notes
         self._inputs = dict(feed.inputs)
         self._last = len(contexts) - 1
-        self._sent: Dict[Unit, Any] = {unit: Future() for unit in self._order}
+        self._sent: Dict[Unit, Any] = {unit: Future() for unit in self.order}
         self._issued: Dict[Unit, Future] = {before: Future() for before in self._turns.values()}
         self._stages: Dict[int, StageStep] = {}
 
-    def run_all(self, stages: Sequence[Stage], others: Sequence[Executor]) -> None:
-        """Let the calling thread issue the first stage's units, and each of the other stages' threads that stage's;
-        returns when all are issued.
-
-        An error that stopped a stage goes on from here, the cause before those that stopped because of it.
-        """
-        futures: List[Future] = []
-        errors: List[BaseException] = []
-        try:
-            for thread, stage in zip(others, stages[1:]):
-                futures.append(thread.submit(self.run, stage))
-            self.run(stages[0])
-        except BaseException as error:
-            self.stop()  # those that were begun, where the program ends before all were
-            errors.append(error)
-        errors += filter(None, (future.exception() for future in futures))
-        for cause in sorted(errors, key=lambda e: isinstance(e, Stopped)):
-            raise cause
-
-    def run(self, stage: Stage) -> None:
-        """Issue all of a stage's units, from the calling thread."""
-        try:
-            with self._settings.used():
-                self.begin(stage)
-                for unit in self._by_stage[stage.index]:
-                    self.issue(unit)
-        except BaseException:
-            self.stop()
-            raise
-
     def begin(self, stage: Stage) -> None:
         """Prepare a stage for its first unit, in the thread that issues it."""
+        if stage.index in self._stages:
+            return
         with mx.Context(stage.context):
-            self._stages[stage.index] = StageStep(stage, self._by_stage[stage.index], self._feed,
-                                                  self._states[stage.index] if self._states else (), self._timeline)
+            self._stages[stage.index] = StageStep(stage, self.by_stage[stage.index], self.feed,
+                                                  self._states[stage.index] if self._states else (), self._notes)
             if self._seed is not None:
                 # not for each unit: on CPU contexts a seed is set on cpu(0), after whatever that context is working on
                 mx.random.seed(stage_seed(*self._seed, stage.index), stage.context)
@@ -107,6 +76,11 @@ class Step:
         except InvalidStateError:  # by `stop`
             raise self._stopped(unit) from None
 
+    def chunks(self, unit: Unit) -> List[Unit]:
+        """The units of a micro-batch's chunks in order, given the first chunk's."""
+        units = [unit._replace(chunk=t) for t in range(len(self.feed.steps))]
+        return units if unit.kind == "F" else units[::-1]
+
     def _take(self, unit: Unit) -> Any:
         sent = self._sent[unit].result()
         if sent is None:
@@ -124,6 +98,10 @@ class Step:
             with suppress(InvalidStateError):  # what was sent before is of no use to anybody, and of no harm
                 future.set_result(None)
 
+    def probes_of(self, unit: Unit) -> List[Probe]:
+        """Probes of what was issued of a unit."""
+        return self._stages[unit.stage].probes.by_unit.get(unit, [])
+
     def doing(self) -> str:
         """What the stages' threads are in, in words, but for those that wait for others."""
         return "; ".join(filter(None, [stage.probes.doing for stage in list(self._stages.values())]))
@@ -135,16 +113,12 @@ class Step:
     def results(self, kind: str) -> Dict[Tuple[int, int], Any]:
         """By micro-batch and chunk: the last stage's outputs ("F") or the first stage's input gradients ("B")."""
         stage = self._last if kind == "F" else 0
-        return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self._by_stage[stage]
+        return {(unit.microbatch, unit.chunk): self._sent[unit].result() for unit in self.by_stage[stage]
                 if unit.kind == kind}
 
     def states(self) -> List[Dict[int, States]]:
         """Of each stage, its layers' states by micro-batch, after the last chunk."""
         return [self._stages[i].states for i in range(len(self._stages))]
-
-    def probes(self) -> List[Probe]:
-        """Probes of all that was issued, causes before effects."""
-        return [probe for unit in self._order for probe in self._stages[unit.stage].probes.by_unit.get(unit, ())]
 
 
 def stage_seed(seed: int, step: int, stage: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import time
 from threading import Lock
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import mxnet as mx
 
@@ -53,19 +53,20 @@ class Timeline:
         self._issued: List[Tuple[int, Unit, float]] = []  # step, unit, time
         self._ends: Dict[int, float] = {}  # by the place in self._issued
         self._open: Dict[int, int] = {}  # by stage, the place of the unit that has begun
-        self._step = 0
+        self._steps = 0
         self._stamps: List[mx.nd.NDArray] = []
         self._lock = Lock()
 
-    def begin_step(self) -> None:
-        """Note that the units of another step follow."""
-        self._step += 1
+    def step(self) -> StepNotes:
+        """What notes the units of one more step."""
+        self._steps += 1
+        return StepNotes(self, self._steps)
 
-    def begin(self, unit: Unit) -> None:
-        """Note that ``unit`` is being issued."""
+    def begin(self, step: int, unit: Unit) -> None:
+        """Note that ``unit`` of a ``step`` is being issued."""
         with self._lock:
             self._open[unit.stage] = len(self._issued)
-            self._issued.append((self._step, unit, time.perf_counter() - self._origin))
+            self._issued.append((step, unit, time.perf_counter() - self._origin))
 
     def end(self, unit: Unit, token: mx.nd.NDArray) -> None:
         """Let the engine note the time at which ``token``, an NDArray, is there as the end of ``unit``."""
@@ -144,3 +145,18 @@ class Timeline:
                    "args": {"microbatch": unit.microbatch, "chunk": unit.chunk}} for unit, start, end in self.spans]
         with write_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": names + events, "displayTimeUnit": "ms"}, file)
+
+
+class StepNotes(NamedTuple):
+    """What the units of a ``step`` are noted with."""
+
+    timeline: Timeline
+    step: int
+
+    def begin(self, unit: Unit) -> None:
+        """As `Timeline.begin`."""
+        self.timeline.begin(self.step, unit)
+
+    def end(self, unit: Unit, token: mx.nd.NDArray) -> None:
+        """As `Timeline.end`."""
+        self.timeline.end(unit, token)

@@ -7,11 +7,13 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 import mxnet as mx
 from mxnet.gluon import Block, Parameter
 
+from .checks import check_at_once, check_trainer_options
 from .finite import SkippingAdam, Undo, arrays_of, on
 from .one_optimizer import apply, check_cut, check_skippable, in_order
 from .optimizer_file import load_states, save_states
-from .parameters import nonfinite, nonfinite_parameters
+from .parameters import names_in, nonfinite, nonfinite_parameters
 from .pipeline import Pipeline
+from .staged_chain import open_chains
 
 
 class Trainer(mx.gluon.Trainer):
@@ -56,10 +58,12 @@ class Trainer(mx.gluon.Trainer):
                  optimizer_params: Optional[Dict[str, Any]] = None, kvstore: Optional[str] = "device",
                  compression_params: Optional[Dict[str, Any]] = None, update_on_kvstore: Optional[bool] = None,
                  clip_norm: Optional[float] = None, skip_nonfinite: bool = False) -> None:
-        _check_options(kvstore, compression_params, update_on_kvstore, clip_norm)
-        self._names = _names(model)
+        check_trainer_options(kvstore, compression_params, update_on_kvstore, clip_norm)
         self._clip_norm, self._skip = clip_norm, skip_nonfinite
-        self._wait: Callable = model.wait if isinstance(model, Pipeline) else lambda: None
+        self._pipe = model if isinstance(model, Pipeline) else None
+        self._names = self._pipe.parameter_names if self._pipe else names_in(model)
+        if not self._pipe:
+            check_at_once(self._names, open_chains())
         super().__init__(in_order(self._names), optimizer, optimizer_params, kvstore=None)
         self._last = model.stages[-1].context if isinstance(model, Pipeline) else \
             [mx.cpu(), *(parameter.list_ctx()[0] for parameter in self._names)][-1]
@@ -98,12 +102,20 @@ class Trainer(mx.gluon.Trainer):
         UserWarning
             As of ``gluon.Trainer``, if there is such a parameter; then none is updated.
         """
-        self._fresh(ignore_stale_grad)  # a step that is refused has added nothing up, and can be asked for again
-        self.allreduce_grads()
-        return self.update(batch_size, ignore_stale_grad, loss)
+        def make() -> Optional[mx.nd.NDArray]:
+            self._fresh(ignore_stale_grad)  # a step that is refused has added nothing up, and can be asked for again
+            self._add_copies()
+            return self._update(batch_size, ignore_stale_grad, loss)
+
+        made = self._pipe.update(make) if self._pipe else make()
+        return mx.nd.zeros(1, self._last) if made is None and (self._clip_norm or self._skip) else made
 
     def allreduce_grads(self) -> None:
         """Give all copies of a parameter the sum of their gradients; the first half of `step`."""
+        self._check_halves()
+        self._add_copies()
+
+    def _add_copies(self) -> None:
         for parameter in self._params:
             grads = _grads(parameter) if parameter.grad_req != "null" else []
             if len(grads) > 1:
@@ -129,6 +141,15 @@ class Trainer(mx.gluon.Trainer):
         NDArray or None
             As of `step`.
         """
+        self._check_halves()
+        return self._update(batch_size, ignore_stale_grad, loss)
+
+    def _check_halves(self) -> None:
+        if self._pipe and self._pipe.schedule == "continuous":
+            raise RuntimeError("a continuous pipeline's updates are made a step late, as a whole; call step")
+
+    def _update(self, batch_size: float, ignore_stale_grad: bool,
+                loss: Optional[mx.nd.NDArray]) -> Optional[mx.nd.NDArray]:
         fresh = self._fresh(ignore_stale_grad)
         self._check_and_rescale_grad(self._scale / batch_size)
         parameters = [parameter for _, parameter in fresh]
@@ -157,7 +178,9 @@ class Trainer(mx.gluon.Trainer):
         ValueError
             If the optimizer or its scheduler holds objects that are neither plain values nor schedulers.
         """
-        self._wait()
+        if self._pipe:
+            self._pipe.flush()
+            self._pipe.wait()
         save_states(fname, self._optimizer, self._updaters[0].states, self._named())
 
     def load_states(self, fname: str) -> None:
@@ -171,6 +194,8 @@ class Trainer(mx.gluon.Trainer):
         ValueError
             If the file belongs to another model, optimizer or kind of scheduler.
         """
+        if self._pipe:
+            self._pipe.flush()
         self._updaters[0].states = load_states(fname, self._optimizer, self._named())
         self._updaters[0].states_synced = dict.fromkeys(self._updaters[0].states, False)  # moved by the next update
 
@@ -254,30 +279,3 @@ def _grads(parameter: Parameter) -> List[mx.nd.NDArray]:
     """The gradients of a parameter's copies, also where they are arrays of MXNet's NumPy, which NDArray's operators
     refuse."""
     return [grad.as_nd_ndarray() for grad in parameter.list_grad()]
-
-
-def _names(model: Any) -> Dict[Parameter, str]:
-    """Every parameter's name by its place in a pipeline or block; parts that are cut into rows share one."""
-    if isinstance(model, Pipeline):
-        return model.parameter_names
-    if not isinstance(model, Block):
-        raise ValueError(f"Trainer takes a Pipeline or a Block, got {type(model).__name__}; give it the block itself, "
-                         "as the places of its parameters are their names in the file of states")
-    named: Dict[Parameter, str] = {}
-    for name, parameter in model._collect_params_with_prefix().items():
-        for shard in getattr(parameter, "shards", [parameter]):
-            named.setdefault(shard, name)
-    return named
-
-
-def _check_options(kvstore: Any, compression_params: Any, update_on_kvstore: Any, clip_norm: Any) -> None:
-    if kvstore not in ("device", "local", None):
-        raise ValueError(f"kvstore must be 'device', 'local' or None, got {kvstore!r}; Trainer works in one process, "
-                         "without a kvstore")
-    if compression_params:
-        raise ValueError(f"compression_params must be None, got {compression_params}; there is no kvstore to compress "
-                         "for")
-    if update_on_kvstore:
-        raise ValueError(f"update_on_kvstore must be False or None, got {update_on_kvstore}; there is no kvstore")
-    if clip_norm is not None and not clip_norm > 0:
-        raise ValueError(f"clip_norm must be positive, got {clip_norm}")

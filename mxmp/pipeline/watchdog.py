@@ -12,7 +12,7 @@ from mxnet.base import _LIB, check_call
 
 from .errors import Issued
 from .stamps import stamp
-from .step import Step
+from .turn import Turn
 
 
 class Computed(NamedTuple):
@@ -50,12 +50,12 @@ class Watchdog:
         if not seconds > 0:
             raise ValueError(f"a watchdog's seconds must be positive, got {seconds}")
         self._seconds, self._stalled, self._count = seconds, stalled, 0
-        self._step: Optional[Step] = None
+        self._step: Optional[Turn] = None
         self._computed: Deque[Computed] = deque()
         self._ended = Event()
         Thread(target=self._watch, name="mxmp-watchdog", daemon=True).start()
 
-    def begin(self, step: Step) -> None:
+    def begin(self, step: Turn) -> None:
         """Watch a step that is to be issued, until `issued` or `end`."""
         self._step = step
 

@@ -142,6 +142,51 @@ def interleaved(stages: Stages, num_microbatches: int, num_chunks: int = 1) -> S
     return schedule
 
 
+def continuous(num_stages: int, num_microbatches: int, before: int = 0) -> Schedule:
+    """What each stage does in its turn of a stream of steps, from a step's first forward unit to the next one's.
+
+    Diagram for 3 stages and a step of micro-batches 4 to 7, after one of 0 to 3:
+
+        stage 0  F4 B2 F5 B3 F6 B4 F7 B5
+        stage 1  F4 B3 F5 B4 F6 B5 F7 B6
+        stage 2  F4 B4 F5 B5 F6 B6 F7 B7
+
+    It is 1F1B of one endless step, but that no stage is ahead by more than a step's micro-batches: what a step leaves
+    is done in the next one's turn (Narayanan et al. 2021, PipeDream-2BW, section 3.1).
+
+    Parameters
+    ----------
+    num_stages : int
+        At least 1.
+    num_microbatches : int
+        Of the step; 0 ends the stream.
+    before : int, default 0
+        Micro-batches of the step before, which have the first numbers; 0 begins the stream.
+
+    Returns
+    -------
+    list of list of Unit
+        Each stage's units in order, of one chunk.
+
+    Raises
+    ------
+    ValueError
+        If there is no stage.
+    """
+    _checked(num_stages, max(1, num_microbatches), 1)
+    schedule = []
+    for stage in range(num_stages):
+        ahead = num_stages - stage - 1
+        waiting, units = list(range(before - min(ahead, before), before)), []
+        for m in range(before, before + num_microbatches):
+            units += _forward(stage, m, 1)
+            waiting.append(m)
+            while len(waiting) > min(ahead, num_microbatches):
+                units += _backward(stage, waiting.pop(0), 1)
+        schedule.append(units if num_microbatches else [u for m in waiting for u in _backward(stage, m, 1)])
+    return schedule
+
+
 def forward_only(stages: Stages, num_microbatches: int, num_chunks: int = 1, schedule: str = "1f1b") -> Schedule:
     """The forward units alone, for evaluation, in the rows of the ``schedule`` that trains, one of `SCHEDULES`.
 
@@ -153,8 +198,12 @@ def forward_only(stages: Stages, num_microbatches: int, num_chunks: int = 1, sch
 
 
 SCHEDULES: Dict[str, Callable[[Stages, int, int], Schedule]] = {
-    "1f1b": one_f_one_b, "fill_drain": fill_drain, "wavefront": wavefront, "interleaved": interleaved}
-"""The schedules that train, by the names that `Pipeline` takes; dict of str to function."""
+    "1f1b": one_f_one_b, "fill_drain": fill_drain, "wavefront": wavefront, "interleaved": interleaved,
+    "continuous": one_f_one_b}
+"""The schedules that train, by the names that `Pipeline` takes; dict of str to function.
+
+That of "continuous" is a step's that no other one follows; `continuous` has what it does in a stream of them.
+"""
 
 
 def ideal_speedup(num_contexts: int, num_microbatches: int, num_chunks: int = 1, stages_per_context: int = 1) -> float:

@@ -1,7 +1,7 @@
 """Units of work, what they wait for, and when each runs: as rounds, and as a grid."""
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 
 class Unit(NamedTuple):
@@ -78,13 +78,15 @@ def recomputed(units: List[Unit]) -> Set[Unit]:
             if unit.kind == "F" and following != unit._replace(kind="B")}
 
 
-def rounds(schedule: Schedule) -> List[List[Optional[Unit]]]:
+def rounds(schedule: Schedule, before: Iterable[Unit] = ()) -> List[List[Optional[Unit]]]:
     """When every unit runs if each takes one round.
 
     Parameters
     ----------
     schedule : list of list of Unit
         Each row's units in order.
+    before : iterable of Unit
+        Units that were done before the first round.
 
     Returns
     -------
@@ -98,7 +100,7 @@ def rounds(schedule: Schedule) -> List[List[Optional[Unit]]]:
     """
     queues = [list(reversed(units)) for units in schedule]
     num_stages, num_chunks = num_stages_and_chunks(schedule)
-    done: Set[Unit] = set()
+    done = set(before)
     rows: List[List[Optional[Unit]]] = []
     while any(queues):
         row = [queue[-1] if queue and done.issuperset(needs(queue[-1], num_stages, num_chunks)) else None
@@ -120,9 +122,10 @@ def num_stages_and_chunks(schedule: Schedule) -> Tuple[int, int]:
     return 1 + max((unit.stage for unit in units), default=0), 1 + max((unit.chunk for unit in units), default=0)
 
 
-def in_order(schedule: Schedule) -> List[Unit]:
-    """All units of a ``schedule`` in one order in which each comes after what it needs; errors as of `rounds`."""
-    return [unit for row in rounds(schedule) for unit in row if unit is not None]
+def in_order(schedule: Schedule, before: Iterable[Unit] = ()) -> List[Unit]:
+    """All units of a ``schedule`` in one order in which each comes after what it needs; arguments and errors as of
+    `rounds`."""
+    return [unit for row in rounds(schedule, before) for unit in row if unit is not None]
 
 
 def grid(schedule: Schedule) -> str:

@@ -23,7 +23,8 @@ class RunOptions:
     gpus: Optional[str] = flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
     plan: Optional[str] = flag(None, "layers per context, as \"3,2\" (default: balanced by computed cost)", type=str)
     num_microbatches: int = flag(4, "parts that a batch is cut into")
-    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain", "interleaved"))
+    schedule: str = flag("1f1b", "order of each stage's micro-batches",
+                         choices=("1f1b", "fill_drain", "interleaved", "continuous"))
     stages_per_context: int = flag(2, "interleaved: stages that each context has by turns")
     recompute: bool = flag(False, "compute activations again in the backward pass, for less memory and more time")
     threads_per_context: int = flag(1, "CPU threads of each context")

@@ -186,6 +186,7 @@ class Run:
 
     def _validate(self, signals: Signals) -> None:
         progress = self.progress
+        self._pipe.flush()
         try:
             with signals.released():
                 validation = self._task.validate(progress.epoch)
@@ -217,6 +218,7 @@ class Run:
         return results
 
     def _save(self, kind: str) -> None:
+        self._pipe.flush()
         self._health.check_values(self.progress.step)
         self._tick()
         described = checkpoint.Description(asdict(self._task.sizes), asdict(self._options), self._task.fingerprint,

@@ -11,9 +11,8 @@ from mxmp import runtime
 from mxmp.contexts import parse_contexts
 from mxmp.nn import Chain, LSTMLayer
 from mxmp.pipeline import Pipeline
-from mxmp.pipeline.step import Step
+from mxmp.pipeline.turn import Turn
 from mxmp.planning import Plan
-from mxmp.schedule import in_order
 from mxmp.sizes import even_sizes
 
 from .serving import measure_memory, measure_step
@@ -100,10 +99,9 @@ class OneThread(Pipeline):
     It shows what the threads are for: on CPU contexts the fused RNN operator locks a resource of the issuing thread.
     """
 
-    def issue(self, step: Step) -> None:
-        for stage in self.stages:
-            step.begin(stage)
-        for unit in in_order(step.schedule):
+    def issue(self, turn: Turn) -> None:
+        for step, unit in turn.order:
+            step.begin(self.stages[unit.stage])
             step.issue(unit)
 
 

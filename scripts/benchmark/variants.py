@@ -111,5 +111,5 @@ class Way(NamedTuple):
 WAYS = {
     "plain": Way("plain", microbatches=False), "plain_microbatches": Way("plain"), "one_stage": Way("pipeline"),
     "two_threads": Way("plain", "threads", microbatches=False), "fill_drain": Way("pipeline", "all", "fill_drain"),
-    "1f1b": Way("pipeline", "all")}
+    "1f1b": Way("pipeline", "all"), "continuous": Way("pipeline", "all", "continuous")}
 """All ways to train by name, in the table's order."""

@@ -19,7 +19,7 @@ class ExampleOptions:
     gpus: Optional[str] = flag(None, "GPU numbers, as \"0,1\"; takes the place of --contexts", type=str)
     plan: Optional[str] = flag(None, "layers per context, as \"2,3\" (default: balanced by computed cost)", type=str)
     num_microbatches: int = flag(4, "parts that a batch is cut into")
-    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain"))
+    schedule: str = flag("1f1b", "order of each stage's micro-batches", choices=("1f1b", "fill_drain", "continuous"))
     threads_per_context: int = flag(1, "CPU threads of each context")
     hidden_size: int = flag(64, "width of the LSTM layers")
     batch_size: int = flag(64, "rows per step")

@@ -17,6 +17,7 @@ from mxnet import gluon
 from mxmp import Pipeline, Plan
 from mxmp.pipeline.cut import Feed
 from mxmp.pipeline.step import Step
+from mxmp.pipeline.turn import Turn
 
 X = np.random.RandomState(1).randn(4, 3).astype("float32")
 
@@ -159,7 +160,7 @@ def test_stages_that_cannot_be_started_stop_those_that_were():
     with pipeline(*blocks) as pipe, ThreadPoolExecutor(1) as second, Refusing(1) as third:
         step = Step("1f1b", pipe.plan.contexts, Feed.of(mx.nd.array(X), (), "NTC", 2, 1, True), None, None, None)
         with pytest.raises(RuntimeError, match="after interpreter shutdown"):
-            within(60, step.run_all, pipe.stages, [second, third])
+            within(60, Turn.whole(step).run, pipe.stages, [second, third])
         within(60, second.submit(int).result)
 
 

@@ -78,6 +78,16 @@ def test_runs_killed_under_an_automatic_plan_keep_the_plan_and_end_like_one_that
 
 
 @pytest.mark.long
+def test_a_killed_run_that_never_drains_ends_like_one_that_was_not(translation_flags, tmp_path):
+    flags = [*translation_flags, "--schedule", "continuous", "--save_interval", "3"]  # there it is flushed
+    undisturbed, run = trained("train_translation.py", tmp_path / "whole", *flags), tmp_path / "killed"
+    while not ended("train_translation.py", flags, run, RANDOM.randint(2, 9)):
+        pass
+    assert_same_run(run, undisturbed)
+    assert logged(run) == logged(undisturbed)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["translation", "language"])
 def test_a_killed_run_goes_on_on_other_contexts_and_ends_the_same_to_rounding(request, tmp_path, task):
     program = {"translation": "train_translation.py", "language": "train_language_model.py"}[task]

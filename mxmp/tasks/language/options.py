@@ -48,8 +48,8 @@ class Options(RunOptions):
     tied: bool = flag(False, "one table for embedding and output; needs them on one context")
 
     softmax_contexts: int = flag(1, "how many of the contexts, the last ones, share the projection to the vocabulary")
-    schedule: str = flag("wavefront", "order of each stage's work", choices=("wavefront", "1f1b", "fill_drain",
-                                                                                    "interleaved"))
+    schedule: str = flag("wavefront", "order of each stage's work",
+                         choices=("wavefront", "1f1b", "fill_drain", "interleaved", "continuous"))
     num_microbatches: int = flag(2, "parts that a segment is cut into by rows")
     num_chunks: int = flag(2, "parts that each of these is cut into by time")
 
