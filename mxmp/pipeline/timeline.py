@@ -45,7 +45,7 @@ class Timeline:
     """
 
     def __init__(self, contexts: Sequence[mx.Context], schedule: str = "1f1b") -> None:
-        self._stages, self._schedule = tuple(contexts), SCHEDULES[schedule]
+        self._stages, self._schedule, self._streaming = tuple(contexts), SCHEDULES[schedule], schedule == "continuous"
         self._rows = rows_of_stages(self._schedule(self._stages, 1, 1))
         self.contexts = tuple(self._stages[self._rows.index(row)] for row in range(max(self._rows) + 1))
         self.recording = True
@@ -124,7 +124,8 @@ class Timeline:
     def ideal_share(self) -> float:
         """What `busy_share` would be if all units of a direction took equally long and nothing else took time."""
         units = [unit for unit, _, _ in self.spans]
-        ideal = rounds(self._schedule(self._stages, 1 + max(unit.microbatch for unit in units),
+        steps = self._steps if self._streaming else 1  # each of others has a bubble of its own
+        ideal = rounds(self._schedule(self._stages, steps * (1 + max(unit.microbatch for unit in units)),
                                       1 + max(unit.chunk for unit in units)))
         return sum(unit is not None for row in ideal for unit in row) / (len(ideal) * len(self.contexts))
 
