@@ -42,9 +42,9 @@ def sizes_in_words(text):
     return int(stages), int(microbatches), int(chunks or 1)
 
 
-def test_the_pipelines_choices_are_these_four():
+def test_the_pipelines_choices_are_these_five():
     assert SCHEDULES == {"1f1b": one_f_one_b, "fill_drain": fill_drain, "wavefront": wavefront,
-                         "interleaved": interleaved}
+                         "interleaved": interleaved, "continuous": one_f_one_b}
 
 
 @pytest.mark.parametrize("make", [fill_drain, one_f_one_b, wavefront])
