@@ -31,23 +31,34 @@ class Simulation:
         states and the activations it holds at once.
     rows : tuple of int
         Of each stage, its row.
+    stream : int, default 0
+        Micro-batches of each of the steps that follow each other; 0 if there is one step only.
     """
 
     plan: Plan
     spans: Tuple[Span, ...]
     peak_bytes: Tuple[int, ...]
     rows: Tuple[int, ...]
+    stream: int = 0
 
     @property
     def seconds(self) -> float:
-        """Length of the step, in seconds."""
-        return max(span.end for span in self.spans)
+        """Length of the step, in seconds; in a stream, from the end of the last step but two to that of the next."""
+        ends = [max(span.end for span in step) for step in self._steps()]
+        return ends[-2] - ends[-3] if self.stream else ends[-1]
 
     @property
     def busy_shares(self) -> List[float]:
-        """Of each row, the share of the step in which it works, 0 to 1."""
-        return [sum(span.end - span.start for span in self.spans if self.rows[span.unit.stage] == row)
+        """Of each row, the share of a step's time in which it works, 0 to 1."""
+        return [sum(span.end - span.start for span in self._steps()[0] if self.rows[span.unit.stage] == row)
                 / (self.seconds or 1.0) for row in range(len(self.peak_bytes))]
+
+    def _steps(self) -> List[List[Span]]:
+        """The units of each step."""
+        steps: Dict[int, List[Span]] = {}
+        for span in self.spans:
+            steps.setdefault(span.unit.microbatch // self.stream if self.stream else 0, []).append(span)
+        return [steps[step] for step in sorted(steps)]
 
     @property
     def bubble(self) -> float:
@@ -62,8 +73,8 @@ class Simulation:
 
 
 def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer: Link = NO_LINK,
-             optimizer_states: int = 2, recompute: bool = False) -> Simulation:
-    """Simulate one training or evaluation step, event by event.
+             optimizer_states: int = 2, stream: int = 0, recompute: bool = False) -> Simulation:
+    """Simulate one training or evaluation step, or some that follow each other in a stream, event by event.
 
     A unit starts when the unit before it in its row has ended, its context is free, and all that it needs is there:
     what another context made, after its way over the link. Rows that share a context take turns, first come first
@@ -81,6 +92,9 @@ def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfe
         Between neighbouring contexts.
     optimizer_states : int, default 2
         Arrays that the optimizer keeps for each parameter.
+    stream : int, default 0
+        Micro-batches of each step if the schedule is a `stream`, of at least three steps; parameters and gradients are
+        there twice then.
     recompute : bool, default False
         As of `Pipeline`: a forward unit runs again before its backward unit, whose gradients it need not wait for.
 
@@ -96,10 +110,11 @@ def simulate(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfe
     """
     _check(schedule, costs, plan)
     in_order(schedule)  # refuses one that cannot run
-    peaks = (row_bytes(costs, dict(enumerate(plan.ranges)), units, optimizer_states, recompute) for units in schedule)
+    peaks = (row_bytes(costs, dict(enumerate(plan.ranges)), units, optimizer_states + (2 if stream else 0), recompute)
+             for units in schedule)
     again = {u._replace(kind="B") for units in by_stage(schedule) for u in recomputed(units)} if recompute else set()
     return Simulation(plan, tuple(_spans(schedule, costs, plan, transfer, again)), tuple(peaks),
-                      tuple(rows_of_stages(schedule)))
+                      tuple(rows_of_stages(schedule)), stream)
 
 
 def _spans(schedule: Schedule, costs: Sequence[LayerCost], plan: Plan, transfer: Link, again: Set[Unit]) -> List[Span]:

@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-from ..schedule import SCHEDULES, Schedule, rows_of_stages
+from ..schedule import SCHEDULES, Schedule, rows_of_stages, stream
 from .cost import LayerCost
 from .device import Link
 from .plan import Plan
@@ -13,6 +14,8 @@ from .planner import balance
 from .segments import Misfit
 from .simulator import NO_LINK, Simulation, row_bytes, simulate
 
+_EXACT = tuple(name for name in SCHEDULES if name != "continuous")
+_STEPS = 4  # of a stream: those at its ends have a bubble
 Costs = Callable[[int, int], Sequence[LayerCost]]
 """The layers' costs for one unit, by the numbers of micro-batches and time chunks that a batch is cut into."""
 
@@ -48,7 +51,7 @@ class Choice:
 
 
 def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] = (1, 2, 4, 8, 16),
-         num_chunks: Sequence[int] = (1,), schedules: Sequence[str] = tuple(SCHEDULES),
+         num_chunks: Sequence[int] = (1,), schedules: Sequence[str] = _EXACT,
          memory_limit: Optional[float] = None, transfer: Link = NO_LINK, optimizer_states: int = 2,
          stages_per_context: Sequence[int] = (2,)) -> List[Choice]:
     """Find the fastest way to run a step on given contexts, in the simulation.
@@ -69,7 +72,7 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
     num_chunks : sequence of int
         Numbers of time chunks to try.
     schedules : sequence of str
-        Names of schedules.
+        Names of schedules; by default all but "continuous", whose gradients are applied a step late.
     memory_limit : float or None
         Bytes that each context can hold.
     transfer : Link
@@ -103,13 +106,16 @@ def tune(costs: Costs, contexts: Sequence[Any], num_microbatches: Sequence[int] 
         takes_turns = 1 < len(contexts) and len(places) <= len(layers)
         if name == "interleaved" and not takes_turns and set(schedules) != {name}:
             continue
-        schedule = SCHEDULES[name](places, m, c)
+        streaming = name == "continuous"
+        schedule = stream(places, m, c, _STEPS) if streaming else SCHEDULES[name](places, m, c)
         try:
-            plans = plans_for(schedule, layers, places, memory_limit, transfer, optimizer_states)
+            plans = plans_for(schedule, layers, places, memory_limit, transfer, optimizer_states + 2 * streaming)
         except Misfit as error:
             misfits.append(error)
             continue
-        choices.append(Choice(name, m, c, _improved(schedule, layers, plans, memory_limit, transfer, optimizer_states)))
+        run = partial(simulate, schedule, layers, transfer=transfer, optimizer_states=optimizer_states,
+                      stream=m if streaming else 0)
+        choices.append(Choice(name, m, c, _improved(run, plans, memory_limit)))
     if not choices:
         tightest = min(misfits, key=lambda error: error.fill)
         raise Misfit(f"{tightest} (bytes); " + _remedies(costs, contexts, max(num_microbatches), num_chunks[0],
@@ -152,17 +158,15 @@ def _remedies(costs: Costs, contexts: Sequence[Any], m: int, c: int, memory_limi
         "neither 1f1b, nor four times as many micro-batches, nor one more context would make it fit")
 
 
-def _improved(schedule: Schedule, costs: Sequence[LayerCost], plans: Sequence[Plan], memory_limit: Optional[float],
-              transfer: Link, optimizer_states: int) -> Simulation:
+def _improved(run: Callable[[Plan], Simulation], plans: Sequence[Plan], memory_limit: Optional[float]) -> Simulation:
     """Begin with the fastest of the plans, and move single layers to a neighbour as long as the step gets shorter and
     all fits, which the first plan does."""
     limit = memory_limit or float("inf")
 
     def fastest(tried: Sequence[Plan]) -> Optional[Simulation]:
-        simulations = [simulate(schedule, costs, plan, transfer, optimizer_states) for plan in tried]
-        return min((s for s in simulations if max(s.peak_bytes) <= limit), key=lambda s: s.seconds, default=None)
+        return min((s for s in map(run, tried) if max(s.peak_bytes) <= limit), key=lambda s: s.seconds, default=None)
 
-    best = fastest(plans) or simulate(schedule, costs, plans[0], transfer, optimizer_states)
+    best = fastest(plans) or run(plans[0])
     while True:
         better = fastest([Plan(counts, best.plan.contexts) for counts in _neighbours(best.plan.counts)])
         if better is None or better.seconds >= best.seconds:

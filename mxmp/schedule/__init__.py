@@ -7,10 +7,11 @@ from .orders import (
     ideal_speedup,
     interleaved,
     one_f_one_b,
+    stream,
     wavefront,
 )
 from .units import Schedule, Span, Unit, by_stage, grid, in_order, needs, recomputed, rounds, rows_of_stages
 
 __all__ = ["by_stage", "continuous", "fill_drain", "forward_only", "grid", "ideal_speedup", "in_order", "interleaved",
-           "needs", "one_f_one_b", "recomputed", "rounds", "rows_of_stages", "Schedule", "SCHEDULES", "Span", "Unit",
-           "wavefront"]
+           "needs", "one_f_one_b", "recomputed", "rounds", "rows_of_stages", "Schedule", "SCHEDULES", "Span", "stream",
+           "Unit", "wavefront"]

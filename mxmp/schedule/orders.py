@@ -60,13 +60,21 @@ def one_f_one_b(stages: Stages, num_microbatches: int, num_chunks: int = 1) -> S
     there are. It takes ``stages``, ``num_microbatches`` and ``num_chunks``, and returns and raises what `fill_drain`
     does.
     """
-    num_stages = _checked(stages, num_microbatches, num_chunks)
+    return stream(stages, num_microbatches, num_chunks)
+
+
+def stream(stages: Stages, num_microbatches: int, num_chunks: int = 1, steps: int = 1) -> Schedule:
+    """Some equal ``steps`` that follow each other as in `continuous`, with their micro-batches numbered on.
+
+    It takes ``stages``, ``num_microbatches`` and ``num_chunks``, and returns and raises what `fill_drain` does.
+    """
+    num_stages = _checked(stages, num_microbatches if steps > 0 else steps, num_chunks)
     schedule = []
     for stage in range(num_stages):
         ahead = min(num_stages - stage - 1, num_microbatches)
         units = [u for m in range(ahead) for u in _forward(stage, m, num_chunks)]
-        for m in range(num_microbatches):
-            if m + ahead < num_microbatches:
+        for m in range(steps * num_microbatches):
+            if m + ahead < steps * num_microbatches:
                 units += _forward(stage, m + ahead, num_chunks)
             units += _backward(stage, m, num_chunks)
         schedule.append(units)

@@ -151,7 +151,7 @@ def _link(request: Request) -> Link:
 
 
 def _schedules(request: Request) -> List[str]:
-    return [request.schedule] if request.schedule else list(SCHEDULES)
+    return [request.schedule] if request.schedule else [name for name in SCHEDULES if name != "continuous"]
 
 
 def _cuts(request: Request) -> Tuple[List[int], List[int]]:

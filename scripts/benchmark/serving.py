@@ -46,8 +46,9 @@ def _reply(replies: TextIO, answer: Dict[str, Any]) -> None:
 
 
 def measure_step(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any], squares: Callable[[], float],
-                 warmup_steps: int) -> Dict[str, Any]:
-    """Time one step, which starts the work and returns the method that reads the loss, after some that are not timed.
+                 warmup_steps: int, steps: int = 1) -> Dict[str, Any]:
+    """Time one step, which starts the work and returns the method that reads the loss, after some that are not timed;
+    or some ``steps`` that follow each other, of which it is one's share.
 
     ``squares`` is the sum of the squares of all gradients: with the loss it shows that all variants do the same work.
     The untimed steps take the page faults of getting memory anew that a worker gave back before it waited; where a
@@ -59,7 +60,7 @@ def measure_step(step: Callable[[], Callable[[], Any]], wait: Callable[[], Any],
     begin = time.perf_counter()
     read_loss = step()
     wait()
-    seconds = time.perf_counter() - begin
+    seconds = (time.perf_counter() - begin) / steps
     answer = {"seconds": seconds, "peak_bytes": _bytes(_PROCESS, "VmHWM"), "loss": float(read_loss()),
               "grad_squares": squares()}
     del read_loss

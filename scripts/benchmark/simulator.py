@@ -11,7 +11,7 @@ import mxnet as mx
 from mxmp.contexts import parse_contexts
 from mxmp.pipeline import Pipeline
 from mxmp.planning import Plan, Profile, profile, simulate
-from mxmp.schedule import SCHEDULES
+from mxmp.schedule import SCHEDULES, stream
 
 from .options import SimulatorOptions
 from .rounds import time_steps
@@ -34,7 +34,8 @@ CONFIGURATIONS = [Configuration(*values) for values in [
     ((2, 2), "1f1b", 2, 1), ((2, 2), "1f1b", 4, 1), ((2, 2), "1f1b", 8, 1), ((2, 2), "fill_drain", 4, 1),
     ((2, 2), "fill_drain", 8, 1), ((2, 2), "wavefront", 1, 8), ((2, 2), "wavefront", 2, 4), ((2, 2), "1f1b", 4, 2),
     ((1, 3), "1f1b", 8, 1), ((3, 1), "1f1b", 4, 1), ((3, 1), "fill_drain", 8, 1), ((1, 3), "wavefront", 1, 8),
-    ((1, 1, 1, 1), "interleaved", 4, 1), ((1, 1, 1, 1), "interleaved", 8, 1)]]
+    ((1, 1, 1, 1), "interleaved", 4, 1), ((1, 1, 1, 1), "interleaved", 8, 1),
+    ((2, 2), "continuous", 2, 1), ((2, 2), "continuous", 4, 1), ((1, 3), "continuous", 4, 1)]]
 
 
 def compare(options: SimulatorOptions) -> List[Dict[str, Any]]:
@@ -51,20 +52,34 @@ def compare(options: SimulatorOptions) -> List[Dict[str, Any]]:
                       c.num_microbatches, c.num_chunks, c.schedule, "TNC") for c in CONFIGURATIONS]
     chain, cuts = stack(options), sorted({(c.num_microbatches, c.num_chunks) for c in CONFIGURATIONS})
     pairs: List[List[Tuple[float, float]]] = [[] for _ in pipes]
-    for measured in time_steps([partial(pipe.forward_backward, data) for pipe in pipes], mx.nd.waitall, options):
+    for measured in time_steps([partial(step_of, pipe, data) for pipe in pipes], mx.nd.waitall, options):
         profiled = profile(chain, contexts, data, loss=HalfSquare(options.hidden_size), cuts=cuts, layout="TNC",
                            repeats=1)
         for i, pipe in enumerate(pipes):
-            pairs[i].append((predicted(pipe, profiled), measured[i]))
+            pairs[i].append((predicted(pipe, profiled), measured[i] / num_steps(pipe)))
     return [{**asdict(configuration), "predicted": median(p for p, _ in pair), "measured": median(m for _, m in pair),
              "ratio": median(p / m for p, m in pair)} for configuration, pair in zip(CONFIGURATIONS, pairs)]
 
 
+def num_steps(pipe: Pipeline) -> int:
+    """How many steps are measured at once: of a stream some, or it would be none."""
+    return 4 if pipe.schedule == "continuous" else 1
+
+
+def step_of(pipe: Pipeline, data: mx.nd.NDArray) -> None:
+    """A step or, of a stream, some with updates that change nothing."""
+    for _ in range(num_steps(pipe)):
+        pipe.forward_backward(data)
+        pipe.update(lambda: None)
+    pipe.flush()
+
+
 def predicted(pipe: Pipeline, profiled: Profile) -> float:
-    """Seconds of a pipeline's step, as the simulator sees it."""
-    m, c = pipe.num_microbatches, pipe.num_chunks
-    schedule = SCHEDULES[pipe.schedule](pipe.plan.contexts, m, c)
-    return simulate(schedule, profiled.costs(m, c), pipe.plan, profiled.link(pipe.plan.contexts)).seconds
+    """Seconds of a pipeline's step, as the simulator sees it; of a stream with its share of the bubble at the end."""
+    m, c, places = pipe.num_microbatches, pipe.num_chunks, pipe.plan.contexts
+    schedule = stream(places, m, c, num_steps(pipe)) if num_steps(pipe) > 1 else SCHEDULES[pipe.schedule](places, m, c)
+    simulation = simulate(schedule, profiled.costs(m, c), pipe.plan, profiled.link(places))
+    return simulation.seconds / num_steps(pipe)
 
 
 def table(rows: List[Dict[str, Any]]) -> str:

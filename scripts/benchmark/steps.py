@@ -112,7 +112,14 @@ def pipeline(job: Any, kind: Type[Pipeline] = Pipeline) -> Work:
                 schedule=job.schedule, layout="TNC", num_microbatches=job.num_microbatches if job.microbatches else 1,
                 num_chunks=job.num_chunks if job.chunks else 1, recompute=job.recompute)
     data = random_batch(job)
-    return partial(pipe.forward_backward, data), list(pipe.parameter_contexts)
+
+    def stream() -> mx.nd.NDArray:
+        for _ in range(job.steps):
+            loss = pipe.forward_backward(data)
+            pipe.update(lambda: None)
+        pipe.flush()
+        return loss
+    return stream if job.steps > 1 else partial(pipe.forward_backward, data), list(pipe.parameter_contexts)
 
 
 def matmul(job: Any) -> Work:
@@ -142,5 +149,6 @@ def answers(job: Any) -> Dict[str, Callable[[], Any]]:
 
     def squares() -> float:
         return sum(float(array.norm().asscalar()) ** 2 for p in parameters for array in p.list_grad())
-    return {"measure": partial(measure_step, lambda: step().asscalar, mx.nd.waitall, squares, job.warmup_steps),
+    return {"measure": partial(measure_step, lambda: step().asscalar, mx.nd.waitall, squares,
+                               -(-job.warmup_steps // job.steps), job.steps),
             "memory": partial(measure_memory, lambda: step, mx.nd.waitall)}

@@ -51,8 +51,9 @@ class Variant:
 
     ``work`` is what its worker builds: a key of ``WORKS`` in `steps`, or of the same in `torch_worker`. It works ``on``
     "one" context, on one with the "threads" of all, or on "all" contexts. The ``reference`` does the same work without
-    this one's gain, for the speed-up. ``microbatches`` and ``chunks`` say whether the batch and its steps are cut,
-    ``recompute`` whether activations are computed again rather than kept.
+    this one's gain, for the speed-up. ``microbatches`` and ``chunks`` say whether the batch and its time are cut,
+    ``recompute`` whether activations are computed again rather than kept, and ``steps`` how many steps, which follow
+    each other without waiting, are measured at once.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Variant:
     microbatches: bool = False
     chunks: bool = False
     recompute: bool = False
+    steps: int = 1
 
     @property
     def is_torch(self) -> bool:
@@ -83,6 +85,7 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("fill_drain", "pipeline", "all", "one_stage", "fill_drain", microbatches=True),
     Variant("1f1b", "pipeline", "all", "one_stage", "1f1b", microbatches=True),
     Variant("interleaved", "pipeline", "all", "one_stage", "interleaved", microbatches=True),
+    Variant("continuous", "pipeline", "all", "one_stage", "continuous", microbatches=True, steps=8),
     Variant("wavefront", "pipeline", "all", "one_stage_wavefront", "wavefront", chunks=True),
     Variant("fill_drain_recompute", "pipeline", "all", "one_stage", "fill_drain", microbatches=True, recompute=True),
     Variant("1f1b_recompute", "pipeline", "all", "one_stage", "1f1b", microbatches=True, recompute=True),
@@ -111,5 +114,6 @@ class Way(NamedTuple):
 WAYS = {
     "plain": Way("plain", microbatches=False), "plain_microbatches": Way("plain"), "one_stage": Way("pipeline"),
     "two_threads": Way("plain", "threads", microbatches=False), "fill_drain": Way("pipeline", "all", "fill_drain"),
-    "1f1b": Way("pipeline", "all"), "continuous": Way("pipeline", "all", "continuous")}
+    "1f1b": Way("pipeline", "all"), "interleaved": Way("pipeline", "all", "interleaved"),
+    "continuous": Way("pipeline", "all", "continuous")}
 """All ways to train by name, in the table's order."""

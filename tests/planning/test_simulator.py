@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxmp.planning import LayerCost, Link, Plan, most_live, simulate
-from mxmp.schedule import SCHEDULES, Unit, forward_only, ideal_speedup, needs
+from mxmp.schedule import SCHEDULES, Unit, forward_only, ideal_speedup, needs, stream
 
 
 def layers(*seconds, sent=0, kept=0, parameters=0):
@@ -59,6 +59,27 @@ def test_agrees_with_an_independent_replay(name, num_stages, num_microbatches, n
     expected = replay(schedule, lambda unit: seconds[unit.stage][unit.kind == "B"])
     found = simulate(schedule, layers(*seconds), plan(*[1] * num_stages))
     assert {span.unit: (span.start, span.end) for span in found.spans} == expected
+
+
+@given(num_stages=st.integers(1, 5), num_microbatches=st.integers(1, 8), seconds=st.integers(1, 5))
+def test_a_stream_of_equal_stages_has_no_bubble_if_its_steps_are_long_enough(num_stages, num_microbatches, seconds):
+    num_microbatches = max(num_microbatches, num_stages)
+    found = simulate(stream(num_stages, num_microbatches, steps=4), layers(*[(seconds, 2 * seconds)] * num_stages),
+                     plan(*[1] * num_stages), stream=num_microbatches)
+    assert found.seconds == pytest.approx(3 * seconds * num_microbatches)
+    assert found.bubble == pytest.approx(0)
+
+
+@given(num_stages=st.integers(1, 4), num_microbatches=st.integers(1, 5), data=st.data())
+def test_a_stream_agrees_with_an_independent_replay(num_stages, num_microbatches, data):
+    schedule = stream(num_stages, num_microbatches, steps=3)
+    times = data.draw(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=num_stages,
+                               max_size=num_stages))
+    spans = replay(schedule, lambda unit: times[unit.stage]["FB".index(unit.kind)])
+    ends = [max(end for unit, (_, end) in spans.items() if unit.microbatch // num_microbatches == step)
+            for step in range(3)]
+    found = simulate(schedule, layers(*times), plan(*[1] * num_stages), stream=num_microbatches)
+    assert found.seconds == pytest.approx(ends[1] - ends[0])
 
 
 def test_an_example_by_hand():

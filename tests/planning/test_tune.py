@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import combinations, product
 
 import mxnet as mx
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mxmp.planning import LayerCost, Link, Plan, simulate, tune
-from mxmp.schedule import SCHEDULES
+from mxmp.schedule import SCHEDULES, stream
 
 CONTEXTS = [mx.cpu(0), mx.cpu(1), mx.cpu(2)]
 
@@ -24,8 +25,18 @@ def test_the_fastest_comes_first_and_all_that_was_tried_follows():
     found = tune(costs_of([1.0] * 6), CONTEXTS, (1, 2, 8), (1, 4))
     assert [choice.seconds for choice in found] == sorted(choice.seconds for choice in found)
     assert {(c.schedule, c.num_microbatches, c.num_chunks) for c in found} == {
-        (name, m, c) for name in SCHEDULES for m in (1, 2, 8) for c in (1, 4) if name != "wavefront" or c > 1}
+        (name, m, c) for name in SCHEDULES for m in (1, 2, 8) for c in (1, 4)
+        if name != "continuous" and (name != "wavefront" or c > 1)}
     assert (found[0].num_microbatches, found[0].num_chunks, found[0].plan.counts) == (8, 4, (1,) * 6)  # interleaved
+
+
+def test_a_stream_is_tuned_where_it_is_asked_for():
+    found = tune(costs_of([1.0] * 6, kept=96), CONTEXTS, (2, 4), schedules=("continuous", "1f1b"))
+    assert (found[0].schedule, found[0].seconds) == ("continuous", pytest.approx(18 / len(CONTEXTS)))
+    once, twice = (next(c.simulation.peak_bytes for c in found if (c.schedule, c.num_microbatches) == (name, 4))
+                   for name in ("1f1b", "continuous"))
+    layers = found[0].plan.counts
+    assert [two - one for one, two in zip(once, twice)] == [2 * 4 * count for count in layers]  # values, gradients
 
 
 def test_what_cutting_costs_is_weighed_against_the_bubble():
@@ -54,8 +65,9 @@ def test_no_layer_that_moves_to_a_neighbour_makes_it_faster(seconds, schedule, p
         counts = list(best.plan.counts)
         counts[i], counts[i + 1] = counts[i] + step, counts[i + 1] - step
         if min(counts) > 0:
-            other = simulate(SCHEDULES[schedule](best.plan.contexts, pieces, 1), costs(pieces, 1),
-                             Plan(counts, best.plan.contexts))
+            continuous = schedule == "continuous"
+            units = (partial(stream, steps=4) if continuous else SCHEDULES[schedule])(best.plan.contexts, pieces)
+            other = simulate(units, costs(pieces, 1), Plan(counts, best.plan.contexts), stream=pieces * continuous)
             assert other.seconds >= best.seconds
 
 
