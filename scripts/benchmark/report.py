@@ -54,7 +54,7 @@ def _row(launcher: Launcher, workload: Workload, variant: Variant, samples: Samp
 
 def _ideal(launcher: Launcher, workload: Workload, variant: Variant) -> float:
     pieces = (workload.num_microbatches if variant.microbatches else 1) * (workload.num_chunks if variant.chunks else 1)
-    return ideal_speedup(launcher.num_contexts if variant.on == "all" else 1, pieces, 1,
+    return ideal_speedup(launcher.num_contexts if variant.on == "all" else 1, pieces * variant.steps, 1,
                          workload.stages_per_context if variant.schedule == "interleaved" else 1)
 
 
