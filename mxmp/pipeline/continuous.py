@@ -27,7 +27,37 @@ class Unfinished(NamedTuple):
     release: Callable[[], None]
 
 
-class Continuous:
+class OneByOne:
+    """Steps that end with their calls, and updates that are made at once."""
+
+    def __init__(self) -> None:
+        self._adding = AddingUp()
+
+    def step(self, step: Step, parameters: Iterable[Parameter], issue: Issue) -> int:
+        """Issue all of a step; returns what ``issue`` does."""
+        try:
+            self._adding.begin(list(parameters))
+            count = issue(Turn.whole(step))
+        finally:
+            self._adding.end()
+        step.feed.hand_back(step.results("B"))
+        return count
+
+    def update(self, make: Callable[[], Any], parameters: Iterable[Parameter]) -> Any:
+        """What ``make`` returns."""
+        return make()
+
+    def finish(self, issue: Issue) -> None:
+        """There is nothing left."""
+
+    def make(self, parameters: Iterable[Parameter]) -> None:
+        """There is nothing left."""
+
+    def drop(self) -> None:
+        """There is nothing left."""
+
+
+class Continuous(OneByOne):
     """What of a stream of steps is under way between two calls.
 
     An update is made when the next one is asked for: by then all backward units that it takes have been issued. A
@@ -36,13 +66,14 @@ class Continuous:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._unfinished: Optional[Unfinished] = None
         self._asked = True  # whether the latest step's update was asked for
         self._update: Optional[Callable[[], Any]] = None  # asked for, and not made
         self._others: Dict[Parameter, Arrays] = {}
         self._now: Dict[Parameter, Arrays] = {}  # since an update was asked for
 
-    def step(self, step: Step, parameters: Iterable[Parameter], adding: AddingUp, issue: Issue) -> int:
+    def step(self, step: Step, parameters: Iterable[Parameter], issue: Issue) -> int:
         """Issue a step but for what waits for the next one, and what the one before has left; returns what ``issue``
         does.
 
@@ -52,15 +83,15 @@ class Continuous:
         self._check(parameters)
         if not self._asked:
             self.finish(issue)
-        adding.begin(parameters)
+        self._adding.begin(parameters)
         try:
             count = issue(Turn.streaming(self._unfinished.step if self._unfinished else None, step))
         except BaseException:
-            adding.end()
+            self._adding.end()
             self.drop()
             raise
         self._end()
-        self._unfinished, self._asked = Unfinished(step, adding.release()), False
+        self._unfinished, self._asked = Unfinished(step, self._adding.release()), False
         return count
 
     def finish(self, issue: Issue) -> None:
@@ -83,24 +114,24 @@ class Continuous:
             release()
             step.feed.hand_back(step.results("B"))
 
-    def delay(self, update: Callable[[], Any], parameters: Iterable[Parameter]) -> Any:
+    def update(self, make: Callable[[], Any], parameters: Iterable[Parameter]) -> Any:
         """Make the update that was asked for before, and keep this one, of the latest step; returns what that returns,
         or None if there is none."""
         if self._asked:
             raise UserWarning("there was no forward_backward since the last update; a continuous pipeline is updated "
                               "once for each")
         self._check(parameters)
-        made, self._update, self._asked = self._update, update, True
+        before, self._update, self._asked = self._update, make, True
         self._take_turns(parameters)
-        return made() if made else None
+        return before() if before else None
 
     def make(self, parameters: Iterable[Parameter]) -> None:
         """Make the update that was asked for, once all is issued."""
         self._check(parameters)
-        made, self._update = self._update, None
-        if made:
+        make, self._update = self._update, None
+        if make:
             self._take_turns(parameters)
-            made()
+            make()
 
     def drop(self) -> None:
         """Forget what is under way, after an error."""

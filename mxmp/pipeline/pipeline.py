@@ -8,10 +8,9 @@ from mxnet import autograd
 from ..nn.chain import as_chain
 from ..planning import Plan
 from .checks import check_options, for_each_stage
-from .continuous import Continuous, Issue
+from .continuous import Continuous, Issue, OneByOne
 from .cut import Data, Feed
 from .errors import Loss
-from .gradients import AddingUp
 from .layouts import check_layouts
 from .staged_chain import StagedChain
 from .states import States, check_chunkable, cut_states, join_states
@@ -46,8 +45,8 @@ class Pipeline(StagedChain):
         Parts that each micro-batch is cut into along its time axis, for chains whose layers only look back; a shorter
         sequence is cut into fewer. Recurrent layers hand their states from chunk to chunk.
     schedule : str, default "1f1b"
-        "1f1b", "fill_drain", "wavefront", or "interleaved" for a plan whose contexts come again and again;
-        docs/pipeline.md says when to use which.
+        "1f1b", "fill_drain", "wavefront", "interleaved" for a plan whose contexts come again and again, or "continuous",
+        whose gradients are applied a step late; docs/pipeline.md says when to use which.
     layout : str, default "NTC"
         Axes of the chain's inputs and outputs: "NTC" (batch first) or "TNC" (time first). Arrays with one axis have
         the batch there.
@@ -93,12 +92,11 @@ class Pipeline(StagedChain):
         self.schedule, self.layout, self.reduction, self.hybridize = schedule, layout, reduction, hybridize
         self.recompute = for_each_stage(recompute, plan)
         if schedule == "continuous" and any(self.recompute):
-            raise ValueError("a continuous pipeline's backward units would compute anew with the next step's weights; use "
-                             "recompute=False, or another schedule")
+            raise ValueError("a continuous pipeline's backward units would compute again with the next step's weights; "
+                             "use recompute=False, or another schedule")
         for stage, again in zip(self.stages, self.recompute):
             stage.recompute = again
-        self._adding = AddingUp()
-        self._stream = Continuous() if schedule == "continuous" else None
+        self._steps = Continuous() if schedule == "continuous" else OneByOne()
         self._timeline: Optional[Timeline] = None
         self._watchdog: Optional[Watchdog] = None
         self._threads = StageThreads(len(self.stages))
@@ -231,27 +229,12 @@ class Pipeline(StagedChain):
         notes = self._timeline.step() if self._timeline and self._timeline.recording else None
         drawing = training or autograd.is_training()
         step = Step(self.schedule, self.plan.contexts, feed, pieces, self._seed if drawing else None, notes)
-        if self._stream and training:
-            count = self._stream.step(step, self.parameter_contexts, self._adding, issue)
-        else:
-            count = self._whole(step, issue, training)
+        count = self._steps.step(step, self.parameter_contexts, issue) if training else issue(Turn.whole(step))
         self._seed = None if drawing else self._seed
         outputs = step.results("F")
         result = feed.join(outputs) if feed.labels is None else Loss.of(
             [loss for packed in outputs.values() for loss in packed.arrays], self._probes, count)
         return result if states is None else (result, join_states(step.states(), stateful, len(feed.rows)))
-
-    def _whole(self, step: Step, issue: Issue, training: bool) -> int:
-        """Issue all of a step."""
-        try:
-            if training:
-                self._adding.begin(list(self.parameter_contexts))
-            count = issue(Turn.whole(step))
-        finally:
-            self._adding.end()
-        if training:
-            step.feed.hand_back(step.results("B"))
-        return count
 
     def _issue(self, turn: Turn) -> int:
         """Issue a turn; returns how many there have been."""
@@ -278,7 +261,7 @@ class Pipeline(StagedChain):
     def update(self, make: Callable[[], Any]) -> Any:
         """Let a trainer ``make`` its update of the latest step, at once or, of a continuous pipeline, when it asks for
         the next one; returns what was made returns, or None if nothing was."""
-        return self._stream.delay(make, self.parameter_contexts) if self._stream else make()
+        return self._steps.update(make, self.parameter_contexts)
 
     def flush(self) -> None:
         """Issue and update all that a continuous pipeline has under way; other schedules leave nothing.
@@ -290,9 +273,9 @@ class Pipeline(StagedChain):
         RuntimeError
             If parameters were frozen, thawed, moved or cast since the last update was asked for.
         """
-        if self._stream and not self._threads.closed:
-            self._call(self._stream.finish)
-            self._stream.make(self.parameter_contexts)
+        if self.schedule == "continuous" and not self._threads.closed:
+            self._call(self._steps.finish)
+            self._steps.make(self.parameter_contexts)
 
     def close(self) -> None:
         """Wait for a call that is under way, and leave threads and parameters to others; no call can follow."""
@@ -304,6 +287,6 @@ class Pipeline(StagedChain):
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        if self._stream and exc[0]:
-            self._stream.drop()
+        if exc[0]:
+            self._steps.drop()
         self.close()

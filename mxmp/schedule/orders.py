@@ -66,7 +66,24 @@ def one_f_one_b(stages: Stages, num_microbatches: int, num_chunks: int = 1) -> S
 def stream(stages: Stages, num_microbatches: int, num_chunks: int = 1, steps: int = 1) -> Schedule:
     """Some equal ``steps`` that follow each other as in `continuous`, with their micro-batches numbered on.
 
-    It takes ``stages``, ``num_microbatches`` and ``num_chunks``, and returns and raises what `fill_drain` does.
+    Parameters
+    ----------
+    stages : int or sequence
+        As of `fill_drain`, and so are ``num_microbatches``, of each step, and ``num_chunks``.
+    num_microbatches, num_chunks : int
+        See above.
+    steps : int, default 1
+        How many.
+
+    Returns
+    -------
+    list of list of Unit
+        Each stage's units in order.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1.
     """
     num_stages = _checked(stages, num_microbatches if steps > 0 else steps, num_chunks)
     schedule = []

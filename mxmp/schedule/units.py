@@ -123,8 +123,8 @@ def num_stages_and_chunks(schedule: Schedule) -> Tuple[int, int]:
 
 
 def in_order(schedule: Schedule, before: Iterable[Unit] = ()) -> List[Unit]:
-    """All units of a ``schedule`` in one order in which each comes after what it needs; arguments and errors as of
-    `rounds`."""
+    """All units of a ``schedule`` in one order in which each comes after what it needs, if those ``before`` were done;
+    errors as of `rounds`."""
     return [unit for row in rounds(schedule, before) for unit in row if unit is not None]
 
 

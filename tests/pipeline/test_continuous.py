@@ -353,6 +353,9 @@ def test_what_does_not_suit_a_stream_is_refused():
         pipe.forward_backward(*next(batches(1)))
     chain[1].collect_params().setattr("grad_req", "write")
     pipe.close()
+    with pytest.raises(ValueError, match="would compute again with the next step's weights; use recompute=False"):
+        Pipeline(layers(), Plan((2, 1), CONTEXTS[:2]), gluon.loss.L2Loss(), schedule="continuous",
+                 recompute=[True, False])
 
 
 def test_layers_are_frozen_and_thawed_after_a_flush():

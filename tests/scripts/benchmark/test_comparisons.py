@@ -5,8 +5,6 @@ import pytest
 from benchmark.variants import WAYS
 from helpers.programs import run
 
-from mxmp.schedule import SCHEDULES
-
 TINY = ["--hidden_size", "8", "--seq_len", "8", "--batch_size", "8", "--repeats", "1", "--warmup_steps", "1"]
 
 
