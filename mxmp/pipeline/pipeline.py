@@ -45,8 +45,8 @@ class Pipeline(StagedChain):
         Parts that each micro-batch is cut into along its time axis, for chains whose layers only look back; a shorter
         sequence is cut into fewer. Recurrent layers hand their states from chunk to chunk.
     schedule : str, default "1f1b"
-        "1f1b", "fill_drain", "wavefront", "interleaved" for a plan whose contexts come again and again, or "continuous",
-        whose gradients are applied a step late; docs/pipeline.md says when to use which.
+        "1f1b", "fill_drain", "wavefront", "interleaved" for a plan whose contexts come again and again, or
+        "continuous", whose gradients are applied a step late; docs/pipeline.md says when to use which.
     layout : str, default "NTC"
         Axes of the chain's inputs and outputs: "NTC" (batch first) or "TNC" (time first). Arrays with one axis have
         the batch there.
