@@ -42,7 +42,7 @@ def _start(name: str, options: TrainingOptions) -> Worker:
         **asdict(options), **way._asdict(), "work": "training", "way": way.work,
         "contexts": options.contexts if way.on == "all" else str(contexts[0]),
         "threads": options.threads_per_context * (len(contexts) if way.on == "threads" else 1),
-        "num_microbatches": options.num_microbatches if way.microbatches else 1})
+        "num_microbatches": max(1, int(way.share * options.num_microbatches))})
 
 
 def _measure(worker: Worker) -> float:

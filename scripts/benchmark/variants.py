@@ -103,17 +103,18 @@ VARIANTS = {variant.name: variant for variant in [
 
 class Way(NamedTuple):
     """One way to train the translation model: ``work`` is a key of ``WORKS`` in `training_worker`; it works ``on`` what
-    a `Variant` does, and ``microbatches`` says whether the batch is cut."""
+    a `Variant` does, with a ``share`` of the micro-batches that were asked for, but at least one."""
 
     work: str
     on: str = "one"
     schedule: str = "1f1b"
-    microbatches: bool = True
+    share: float = 1
 
 
 WAYS = {
-    "plain": Way("plain", microbatches=False), "plain_microbatches": Way("plain"), "one_stage": Way("pipeline"),
-    "two_threads": Way("plain", "threads", microbatches=False), "fill_drain": Way("pipeline", "all", "fill_drain"),
+    "plain": Way("plain", share=0), "plain_microbatches": Way("plain"), "one_stage": Way("pipeline"),
+    "two_threads": Way("plain", "threads", share=0), "fill_drain": Way("pipeline", "all", "fill_drain"),
     "1f1b": Way("pipeline", "all"), "interleaved": Way("pipeline", "all", "interleaved"),
-    "continuous": Way("pipeline", "all", "continuous")}
-"""All ways to train by name, in the table's order."""
+    "continuous": Way("pipeline", "all", "continuous"),
+    "continuous_halved": Way("pipeline", "all", "continuous", 0.5)}
+"""All ways to train by name, in the table's order; the last one with half as many micro-batches, each twice as large."""
