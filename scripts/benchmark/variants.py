@@ -117,4 +117,4 @@ WAYS = {
     "1f1b": Way("pipeline", "all"), "interleaved": Way("pipeline", "all", "interleaved"),
     "continuous": Way("pipeline", "all", "continuous"),
     "continuous_halved": Way("pipeline", "all", "continuous", 0.5)}
-"""All ways to train by name, in the table's order; the last one with half as many micro-batches, each twice as large."""
+"""All ways to train by name, in the table's order; the last one with half as many micro-batches."""
