@@ -101,7 +101,9 @@ class Probes:
         """Append a step, given its probes; returns how many there have been, and the step."""
         arrays: Dict[int, mx.nd.NDArray] = {id(probe.array): probe.array for probe in probes}
         ends = [array[:1].as_in_context(contexts[-1]) for array in arrays.values()]
-        issued = Issued(probes, mx.nd.add_n(*ends))
+        # add_n would hold one of the thread's four temporary spaces until all stages are done, and so stop what other
+        # steps let this thread's stage work on meanwhile
+        issued = Issued(probes, mx.nd.stack(*ends))
         with self._lock:
             self._pending.append(issued)
             self._forget(self._checked + len(self._pending) - _MOST)
