@@ -85,7 +85,7 @@ VARIANTS = {variant.name: variant for variant in [
     Variant("fill_drain", "pipeline", "all", "one_stage", "fill_drain", microbatches=True),
     Variant("1f1b", "pipeline", "all", "one_stage", "1f1b", microbatches=True),
     Variant("interleaved", "pipeline", "all", "one_stage", "interleaved", microbatches=True),
-    Variant("continuous", "pipeline", "all", "one_stage", "continuous", microbatches=True, steps=8),
+    Variant("continuous", "pipeline", "all", "one_stage", "continuous", microbatches=True, steps=24),
     Variant("wavefront", "pipeline", "all", "one_stage_wavefront", "wavefront", chunks=True),
     Variant("fill_drain_recompute", "pipeline", "all", "one_stage", "fill_drain", microbatches=True, recompute=True),
     Variant("1f1b_recompute", "pipeline", "all", "one_stage", "1f1b", microbatches=True, recompute=True),
