@@ -13,7 +13,7 @@ def test_every_configuration_is_predicted_and_measured(tmp_path):
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "all.json").read_text())
     assert len(results["rows"]) >= 12
-    assert {row["schedule"] for row in results["rows"]} == {"1f1b", "fill_drain", "wavefront", "interleaved"}
+    assert {row["schedule"] for row in results["rows"]} == {"1f1b", "fill_drain", "wavefront", "interleaved", "continuous"}
     assert {len(row["counts"]) for row in results["rows"]} == {1, 2, 4}
     assert all(row["ratio"] == pytest.approx(row["predicted"] / row["measured"]) for row in results["rows"])
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
