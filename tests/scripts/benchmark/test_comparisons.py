@@ -5,6 +5,8 @@ import pytest
 from benchmark.variants import WAYS
 from helpers.programs import run
 
+from mxmp.schedule import SCHEDULES
+
 TINY = ["--hidden_size", "8", "--seq_len", "8", "--batch_size", "8", "--repeats", "1", "--warmup_steps", "1"]
 
 
@@ -13,7 +15,7 @@ def test_every_configuration_is_predicted_and_measured(tmp_path):
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "all.json").read_text())
     assert len(results["rows"]) >= 12
-    assert {row["schedule"] for row in results["rows"]} == {"1f1b", "fill_drain", "wavefront", "interleaved", "continuous"}
+    assert {row["schedule"] for row in results["rows"]} == set(SCHEDULES)
     assert {len(row["counts"]) for row in results["rows"]} == {1, 2, 4}
     assert all(row["ratio"] == pytest.approx(row["predicted"] / row["measured"]) for row in results["rows"])
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]

@@ -85,7 +85,7 @@ def test_no_schedule_beats_the_cut_without_bubble_and_more_microbatches_come_nea
         assert few["num_microbatches"] < many["num_microbatches"] and few["limit"] == many["limit"]
         for name in few["speedups"]:  # interleaved stages may be cut more evenly than one for each context
             limit = many["contexts"] if name == "interleaved" else many["limit"]
-            assert few["speedups"][name] <= many["speedups"][name] <= limit * (1 + 1e-9)
+            assert few["speedups"][name] <= many["speedups"][name] * (1 + 1e-9) <= limit * (1 + 2e-9)
 
 
 def test_data_parallel_figures_have_the_published_scaling():
