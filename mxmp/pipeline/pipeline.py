@@ -279,9 +279,11 @@ class Pipeline(StagedChain):
 
     def close(self) -> None:
         """Wait for a call that is under way, and leave threads and parameters to others; no call can follow."""
-        self.flush()
-        self._threads.close()
-        self.release()
+        try:
+            self.flush()
+        finally:
+            self._threads.close()
+            self.release()
 
     def __enter__(self) -> Pipeline:
         return self

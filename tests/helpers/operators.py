@@ -1,4 +1,4 @@
-"""Layers whose operators are written in Python."""
+"""Layers whose operators are written in Python, and one that fails."""
 import mxnet as mx
 from mxnet import autograd, gluon
 
@@ -67,3 +67,15 @@ class Writing(gluon.HybridBlock):
 
     def hybrid_forward(self, F, x, weight):
         return F.Custom(x, weight, op_type="mxmp_test_writing")
+
+
+class Picky(gluon.Block):
+    """Raises in its n-th call from now."""
+
+    countdown = 0
+
+    def forward(self, x):
+        self.countdown -= 1
+        if self.countdown == 0:
+            raise KeyError("this layer is broken")
+        return x

@@ -4,6 +4,7 @@ import math
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.operators import Picky
 from helpers.stacks import CONTEXTS, assert_same
 from mxnet import autograd, gluon
 
@@ -281,22 +282,10 @@ def test_an_inputs_gradient_is_there_after_the_next_step_or_a_flush():
     pipe.close()
 
 
-class Breaks(gluon.Block):
-    """Raises in its n-th call from now."""
-
-    countdown = 0
-
-    def forward(self, x):
-        self.countdown -= 1
-        if self.countdown == 0:
-            raise KeyError("this layer is broken")
-        return x
-
-
 @pytest.mark.parametrize("place", [0, 3])
 def test_after_an_error_the_stream_begins_anew_and_plain_gluon_writes_its_gradients(place):
     chain, data = layers(), list(batches(6))
-    broken = Breaks()
+    broken = Picky()
     steps = list(chain._children.values())
     steps.insert(place, broken)
     pipe = Pipeline(steps, Plan((2, 2), CONTEXTS[:2]), gluon.loss.L2Loss(), 2, schedule="continuous", hybridize=False)
@@ -356,6 +345,17 @@ def test_what_does_not_suit_a_stream_is_refused():
     with pytest.raises(ValueError, match="would compute again with the next step's weights; use recompute=False"):
         Pipeline(layers(), Plan((2, 1), CONTEXTS[:2]), gluon.loss.L2Loss(), schedule="continuous",
                  recompute=[True, False])
+
+
+def test_a_pipeline_is_closed_though_its_last_update_cannot_be_made():
+    chain, pipe, trainer = started()
+    streamed(pipe, trainer, batches(2))
+    chain[1].collect_params().setattr("grad_req", "null")
+    with pytest.raises(RuntimeError, match="was frozen"):
+        pipe.close()
+    with pytest.raises(RuntimeError, match="was closed"):
+        pipe.forward_backward(*next(batches(1)))
+    Pipeline(chain, Plan((1, 2), CONTEXTS[:2])).close()  # whose parameters another plan may have now
 
 
 def test_layers_are_frozen_and_thawed_after_a_flush():

@@ -10,6 +10,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
+from helpers.operators import Picky
 from helpers.stacks import CONTEXTS, assert_same, gradients, lstm_chain, pipelined, random_values
 from mxnet import gluon
 
@@ -20,18 +21,6 @@ X, Y = (np.random.RandomState(1).randn(*shape) for shape in ((8, 4, 5), (8, 4, 3
 
 def batch():
     return mx.nd.array(X), mx.nd.array(Y)
-
-
-class Picky(gluon.Block):
-    """Raises in its n-th call from now."""
-
-    countdown = 0
-
-    def forward(self, x):
-        self.countdown -= 1
-        if self.countdown == 0:
-            raise KeyError("this layer is broken")
-        return x
 
 
 class Fragile(mx.operator.CustomOp):

@@ -78,8 +78,9 @@ def test_runs_killed_under_an_automatic_plan_keep_the_plan_and_end_like_one_that
 
 
 @pytest.mark.long
-def test_a_killed_run_that_never_drains_ends_like_one_that_was_not(translation_flags, tmp_path):
-    flags = [*translation_flags, "--schedule", "continuous", "--save_interval", "3"]  # there it is flushed
+@pytest.mark.parametrize("schedule", ["continuous", "interleaved"])
+def test_a_killed_run_of_another_schedule_ends_like_one_that_was_not(translation_flags, tmp_path, schedule):
+    flags = [*translation_flags, "--schedule", schedule, "--save_interval", "3"]  # where a stream is flushed
     undisturbed, run = trained("train_translation.py", tmp_path / "whole", *flags), tmp_path / "killed"
     while not ended("train_translation.py", flags, run, RANDOM.randint(2, 9)):
         pass
